@@ -1,0 +1,76 @@
+/**
+ * Specs: plain, cloneable, printable data that describes what will be loaded. A user may edit one
+ * (constants, sizes, attach targets) before `load()` makes live handles of it (user/).
+ */
+
+/** A place in a program's instructions that names something to be resolved at load. */
+export type SpecReference =
+  /** Two-slot load at `slot` of a map's fd. */
+  | { readonly kind: 'map'; readonly slot: number; readonly map: string }
+  /** Two-slot load of an address in a map's (only) value: `.data`, `.rodata`, `.bss` variables. */
+  | { readonly kind: 'mapValue'; readonly slot: number; readonly map: string; readonly offset: number };
+
+export interface ProgramSpec {
+  /** The function's name in C. */
+  name: string;
+  /** The ELF section, as in SEC(): 'xdp', 'tracepoint/syscalls/sys_enter_read'. */
+  section: string;
+  /** BPF_PROG_TYPE_* and BPF_* attach type, from the section's name. */
+  progType: number;
+  expectedAttachType: number;
+  progFlags: number;
+  /** What the section's name says to attach to: 'syscalls/sys_enter_read', 'sys_enter'. */
+  attachTo: string | undefined;
+  /** Whether `load()` loads it; SEC("?…") makes it false. */
+  autoload: boolean;
+  license: string;
+  /**
+   * Raw instructions, subprograms appended and calls to them resolved; loads named in `references` are
+   * patched at load.
+   */
+  insns: Uint8Array;
+  references: SpecReference[];
+  /** BTF.ext records for this program with instruction offsets in slots, 8 and 16 bytes each. */
+  funcInfo: Uint8Array | undefined;
+  lineInfo: Uint8Array | undefined;
+}
+
+export interface MapSpec {
+  name: string;
+  /** BPF_MAP_TYPE_*. */
+  type: number;
+  keySize: number;
+  valueSize: number;
+  maxEntries: number;
+  flags: number;
+  mapExtra: bigint;
+  /** 'none', or 'byName': pinned under the BPF file system by its name, and reused from there. */
+  pinning: 'none' | 'byName';
+  /** BTF type ids in the collection's BTF; 0 where there is none. */
+  btfKeyTypeId: number;
+  btfValueTypeId: number;
+  inner: MapSpec | undefined;
+  /** Initial elements: raw key and either a raw value or the name of a map or program. */
+  contents: { key: Uint8Array; value: Uint8Array | { map: string } | { program: string } }[];
+  /** Whether user space freezes it after filling it (`.rodata`). */
+  freeze: boolean;
+}
+
+/** A global variable: a typed window into the value of a data map. */
+export interface VariableSpec {
+  name: string;
+  map: string;
+  offset: number;
+  size: number;
+  /** In the collection's BTF; 0 where there is none. */
+  btfTypeId: number;
+}
+
+export interface CollectionSpec {
+  programs: Record<string, ProgramSpec>;
+  maps: Record<string, MapSpec>;
+  variables: Record<string, VariableSpec>;
+  /** Raw BTF; undefined for an object without it. */
+  btf: Uint8Array | undefined;
+  byteOrder: 'little' | 'big';
+}

@@ -1,0 +1,49 @@
+/**
+ * Program types (enum bpf_prog_type). The key is the name that bpftool prints.
+ */
+import type { Labelled } from './label.ts';
+import { namesById } from './table.ts';
+
+export interface ProgTypeFacts extends Labelled {
+  readonly id: number;
+}
+
+export const progTypes = {
+  socket_filter: { id: 1, label: 'real' },
+  kprobe: { id: 2, label: 'absent' },
+  sched_cls: { id: 3, label: 'absent' },
+  sched_act: { id: 4, label: 'absent' },
+  tracepoint: { id: 5, label: 'real' },
+  xdp: { id: 6, label: 'real' },
+  perf_event: { id: 7, label: 'absent' },
+  cgroup_skb: { id: 8, label: 'absent' },
+  cgroup_sock: { id: 9, label: 'absent' },
+  lwt_in: { id: 10, label: 'absent' },
+  lwt_out: { id: 11, label: 'absent' },
+  lwt_xmit: { id: 12, label: 'absent' },
+  sock_ops: { id: 13, label: 'absent' },
+  sk_skb: { id: 14, label: 'absent' },
+  cgroup_device: { id: 15, label: 'absent' },
+  sk_msg: { id: 16, label: 'absent' },
+  raw_tracepoint: { id: 17, label: 'real' },
+  cgroup_sock_addr: { id: 18, label: 'absent' },
+  lwt_seg6local: { id: 19, label: 'absent' },
+  lirc_mode2: { id: 20, label: 'absent' },
+  sk_reuseport: { id: 21, label: 'absent' },
+  flow_dissector: { id: 22, label: 'absent' },
+  cgroup_sysctl: { id: 23, label: 'absent' },
+  raw_tracepoint_writable: { id: 24, label: 'absent' },
+  cgroup_sockopt: { id: 25, label: 'absent' },
+  tracing: { id: 26, label: 'absent' },
+  struct_ops: { id: 27, label: 'absent' },
+  ext: { id: 28, label: 'absent' },
+  lsm: { id: 29, label: 'absent' },
+  sk_lookup: { id: 30, label: 'absent' },
+  syscall: { id: 31, label: 'absent' },
+  netfilter: { id: 32, label: 'absent' },
+} as const satisfies Record<string, ProgTypeFacts>;
+
+export type ProgTypeName = keyof typeof progTypes;
+
+/** The name of a number; undefined for one that Linux 6.18 does not have. */
+export const progTypeName = namesById(progTypes);

@@ -1,0 +1,111 @@
+/**
+ * What goes into the verifier and what comes out. It sees a program, and the kernel's objects that the
+ * program names, through `VerifierEnv`; it returns a value and never throws for a bad program. What it
+ * proved goes to the runtime as data (`Accepted`), so that neither imports the other.
+ */
+import type { Insn } from '../isa/insn.ts';
+import type { Errno } from '../uapi/errno.ts';
+
+/** A map as the verifier sees it. `handle` is the runtime's own and comes back in the accepted program. */
+export interface MapFacts {
+  readonly handle: object;
+  readonly id: number;
+  readonly name: string;
+  readonly type: number;
+  readonly keySize: number;
+  readonly valueSize: number;
+  readonly maxEntries: number;
+  readonly flags: number;
+  /** Whether user space can no longer write it: reads of a read-only one are constants. */
+  readonly frozen: boolean;
+  readonly innerMap?: MapFacts | undefined;
+  /** BTF of key and value, as loaded with the map. */
+  readonly btf?: object | undefined;
+  readonly btfKeyTypeId?: number | undefined;
+  readonly btfValueTypeId?: number | undefined;
+  /** Address of the map object and of its first value (arrays), for ld_imm64. */
+  readonly address: number;
+  readonly valueAddress?: number | undefined;
+  /** The bytes of a frozen read-only array's value, for constant loads. */
+  readonly readConstant?: ((offset: number, size: number) => Uint8Array | undefined) | undefined;
+}
+
+/** Called with an fd (or an `fd_array` entry); the errno where it names no map. */
+export type ResolveMap = (fd: number) => MapFacts | Errno;
+
+export interface Capabilities {
+  readonly bpf: boolean;
+  readonly perfmon: boolean;
+  readonly netAdmin: boolean;
+  readonly sysAdmin: boolean;
+}
+
+export interface VerifierInput {
+  /** The raw program, 8 bytes a slot. */
+  readonly insns: Uint8Array;
+  /** BPF_PROG_TYPE_*. */
+  readonly progType: number;
+  readonly expectedAttachType: number;
+  readonly progFlags: number;
+  /** Whether the licence string is GPL-compatible. */
+  readonly gplCompatible: boolean;
+  readonly capabilities: Capabilities;
+  readonly resolveMap: ResolveMap;
+  readonly fdArray?: readonly number[] | undefined;
+  /** Raw BTF of the program; func_info (8 bytes a record) and line_info (16 bytes) refer to it. */
+  readonly btf?: Uint8Array | undefined;
+  readonly funcInfo?: Uint8Array | undefined;
+  readonly lineInfo?: Uint8Array | undefined;
+  readonly attachBtfId?: number | undefined;
+  /** Raw BTF of the kernel, for kfuncs and BTF arguments. */
+  readonly kernelBtf?: Uint8Array | undefined;
+  /** Bits: 1 per-instruction log of explored paths, 2 with all state, 4 statistics. 0: no log. */
+  readonly logLevel: number;
+  /** Milliseconds, for `verification time`; the default reads 0. */
+  readonly now?: (() => number) | undefined;
+}
+
+export interface VerifierStats {
+  /** Instructions processed, along all paths. */
+  readonly processed: number;
+  readonly maxStatesPerInsn: number;
+  readonly totalStates: number;
+  readonly peakStates: number;
+}
+
+/** A subprogram: slots [start, end), and the bytes of stack it uses. Number 0 is the entry. */
+export interface SubprogFacts {
+  readonly name: string | undefined;
+  readonly start: number;
+  readonly end: number;
+  readonly stackDepth: number;
+}
+
+export interface Accepted {
+  readonly ok: true;
+  readonly log: string;
+  readonly stats: VerifierStats;
+  /**
+   * The program to run, by slot: two-slot loads that named a map or a value are numbers (addresses) now;
+   * calls and jumps are untouched; slots that can never be reached are `undefined`, as are second slots.
+   */
+  readonly insns: readonly (Insn | undefined)[];
+  readonly subprogs: readonly SubprogFacts[];
+  /** The handles of the maps that the program uses, in order of first mention. */
+  readonly maps: readonly object[];
+  /** Whether it may call bpf_tail_call. */
+  readonly tailCalls: boolean;
+}
+
+export interface Rejected {
+  readonly ok: false;
+  readonly errno: Errno;
+  /** The slot at which it was rejected; undefined where no instruction is to blame. */
+  readonly insn: number | undefined;
+  readonly log: string;
+  /** The last line of the log that is a message, the verifier's own words. */
+  readonly message: string;
+  readonly stats: VerifierStats;
+}
+
+export type VerifierResult = Accepted | Rejected;

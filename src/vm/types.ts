@@ -1,0 +1,69 @@
+/**
+ * Engines: what turns an accepted program into something that runs. `interp/` is the reference; `jit/` has
+ * its place here. Contract tests run both.
+ */
+import type { Insn } from '../isa/insn.ts';
+import type { BpfMap } from '../maps/types.ts';
+import type { KernelMemory } from '../memory/types.ts';
+
+/** A program as the runtime gets it from the kernel: the verifier's accepted program and its own maps. */
+export interface RunnableProgram {
+  readonly name: string;
+  readonly progType: number;
+  /** By slot; two-slot loads are numbers; `undefined` is a second slot or dead code. */
+  readonly insns: readonly (Insn | undefined)[];
+  readonly subprogs: readonly { readonly start: number; readonly end: number; readonly stackDepth: number }[];
+  readonly maps: readonly BpfMap[];
+}
+
+/** The task on whose behalf a program runs (the current task of Linux). */
+export interface Task {
+  readonly pid: number;
+  readonly tgid: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly comm: string;
+}
+
+/** What helpers may use of the kernel: the clock, randomness, the running CPU and task, the trace pipe. */
+export interface Runtime {
+  readonly memory: KernelMemory;
+  /** CLOCK_MONOTONIC in nanoseconds. */
+  ktimeNs(): bigint;
+  /** 32 random bits. */
+  random(): number;
+  cpu(): number;
+  task(): Task;
+  /** The map whose object is at this address. */
+  mapAt(address: number): BpfMap | undefined;
+  /** The program at an index of a program array; undefined where the slot is empty. */
+  progAt(map: BpfMap, index: number): Executable | undefined;
+  /** Appends a line (without its newline) to the trace pipe. */
+  trace(message: string): void;
+}
+
+/** One run's packet, where the program type has one; helpers that move its edges change it. */
+export interface PacketContext {
+  /** Address of the context struct whose data/data_end fields follow the packet. */
+  readonly ctx: number;
+  /** Address and bytes of the buffer that holds headroom, packet and tailroom. */
+  readonly buffer: number;
+  readonly bufferSize: number;
+}
+
+export interface RunContext {
+  /** r1 on entry. */
+  readonly ctx: number;
+  readonly packet?: PacketContext | undefined;
+}
+
+export interface Executable {
+  readonly program: RunnableProgram;
+  /** Runs to exit; r0 as unsigned 64 bits. */
+  run(context: RunContext): bigint;
+}
+
+export interface Engine {
+  readonly name: 'interp' | 'jit';
+  load(program: RunnableProgram, runtime: Runtime): Executable;
+}
