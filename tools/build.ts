@@ -10,7 +10,11 @@ process.chdir(root);
 
 rmSync('dist', { recursive: true, force: true });
 for (const info of ['core', 'cli']) rmSync(`build/${info}.tsbuildinfo`, { force: true });
-execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-b', 'tsconfig.core.json', 'tsconfig.cli.json'], {
-  stdio: 'inherit',
-});
+execFileSync(
+  process.execPath,
+  ['node_modules/typescript/bin/tsc', '-b', 'tsconfig.core.json', 'tsconfig.cli.json'],
+  {
+    stdio: 'inherit',
+  },
+);
 if (existsSync('dist/cli/main.js')) chmodSync('dist/cli/main.js', 0o755);
