@@ -33,6 +33,11 @@ export interface ProgramSpec {
   /** BTF.ext records for this program with instruction offsets in slots, 8 and 16 bytes each. */
   funcInfo: Uint8Array | undefined;
   lineInfo: Uint8Array | undefined;
+  /**
+   * CO-RE relocations that are not applied: above 0, the program reads kernel structures at the offsets of
+   * the machine it was compiled for, and `load()` must refuse it.
+   */
+  coreRelocations?: number;
 }
 
 export interface MapSpec {
@@ -44,6 +49,8 @@ export interface MapSpec {
   maxEntries: number;
   flags: number;
   mapExtra: bigint;
+  /** The NUMA node to allocate on; only looked at with BPF_F_NUMA_NODE in `flags`. */
+  numaNode?: number;
   /** 'none', or 'byName': pinned under the BPF file system by its name, and reused from there. */
   pinning: 'none' | 'byName';
   /** BTF type ids in the collection's BTF; 0 where there is none. */
@@ -70,6 +77,8 @@ export interface CollectionSpec {
   programs: Record<string, ProgramSpec>;
   maps: Record<string, MapSpec>;
   variables: Record<string, VariableSpec>;
+  /** LINUX_VERSION_CODE from SEC("version"); Linux has ignored it since 5.0. */
+  kernVersion?: number;
   /** Raw BTF; undefined for an object without it. */
   btf: Uint8Array | undefined;
   byteOrder: 'little' | 'big';
