@@ -8,7 +8,8 @@
  */
 import { SkepError } from '../base/index.ts';
 import type { Insn, InvalidInsn, LenientSlots, RawInsn, Slots } from './insn.ts';
-import { describeWrong, shapes, wideLoadOpcode, wrongField } from './shapes.ts';
+import { insnClass, modes } from './opcodes.ts';
+import { describeWrong, fieldRule, shapes, wideLoadOpcode, wrongField } from './shapes.ts';
 
 /** Bytes in a slot. */
 export const slotBytes = 8;
@@ -50,6 +51,20 @@ export function rawInsn(bytes: Uint8Array, slot: number): RawInsn {
   const raw = emptyRaw();
   readRaw(viewOf(bytes), slot, raw);
   return raw;
+}
+
+/**
+ * What an instruction would be if its reserved and register fields were valid, or `undefined`: for printing
+ * an invalid instruction as Linux prints it, which looks at no field that it does not show. The result may
+ * hold registers that do not exist.
+ */
+export function reading(raw: RawInsn): Insn | undefined {
+  const shape = shapes[raw.opcode];
+  if (shape === undefined) return undefined;
+  const rule = fieldRule(shape, 'imm', raw);
+  const isAtomic = (raw.opcode & 0x07) === insnClass.stx && (raw.opcode & 0xe0) === modes.atomic;
+  if (isAtomic && Array.isArray(rule) && !rule.includes(raw.imm)) return undefined;
+  return shape.make(raw);
 }
 
 function invalid(field: InvalidInsn['field'], message: string, raw: RawInsn): InvalidInsn {

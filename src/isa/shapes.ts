@@ -100,7 +100,7 @@ function defineMov(bits: 32 | 64): void {
     const dst = reg(raw.dst);
     const src = reg(raw.src);
     if (isCast(raw)) return { op: 'addrSpaceCast', dst, src, to: raw.imm >>> 16, from: raw.imm & 0xffff };
-    if (raw.off !== 0) return { op: 'movsx', bits, from: raw.off as 8 | 16 | 32, dst, src };
+    if (raw.off >= 8) return { op: 'movsx', bits, from: raw.off as 8 | 16 | 32, dst, src };
     return { op: 'alu', alu: 'mov', bits, dst, src: { reg: src } };
   });
 }

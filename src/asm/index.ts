@@ -1,0 +1,2 @@
+export { type FormatOptions, formatInsn, opcodeOf, wideNumber } from './format.ts';
+export type { Dialect, KfuncCall, WideLoad } from './syntax.ts';
