@@ -5,7 +5,7 @@
  * addresses of maps, labels) comes in as functions.
  */
 import { unreachable } from '../base/index.ts';
-import { type Insn, type InvalidInsn, type Operand, reading, toRaw } from '../isa/index.ts';
+import { callKinds, type Insn, type InvalidInsn, type Operand, reading, toRaw } from '../isa/index.ts';
 import { helperName } from '../uapi/index.ts';
 import {
   aluSigns,
@@ -220,7 +220,11 @@ class Formatter {
  * printed as Linux prints it: by the fields that it shows, or `BUG_` and its opcode.
  */
 export function formatInsn(insn: Insn | InvalidInsn, options: FormatOptions = {}): string {
-  const readable = insn.op === 'invalid' ? reading(insn.raw) : insn;
+  const readable = insn.op === 'invalid' ? reading(insn) : insn;
   if (readable === undefined) return `BUG_${opcodeOf(insn).toString(16).padStart(2, '0')}`;
+  // No kind of call: Linux looks up no name.
+  if (insn.op === 'invalid' && readable.op === 'call' && insn.raw.src >= callKinds.length) {
+    return `call unknown#${insn.raw.imm}`;
+  }
   return new Formatter(options).format(readable);
 }

@@ -58,13 +58,14 @@ export function rawInsn(bytes: Uint8Array, slot: number): RawInsn {
  * an invalid instruction as Linux prints it, which looks at no field that it does not show. The result may
  * hold registers that do not exist.
  */
-export function reading(raw: RawInsn): Insn | undefined {
+export function reading({ raw, hi = 0 }: InvalidInsn): Insn | undefined {
   const shape = shapes[raw.opcode];
   if (shape === undefined) return undefined;
   const rule = fieldRule(shape, 'imm', raw);
   const isAtomic = (raw.opcode & 0x07) === insnClass.stx && (raw.opcode & 0xe0) === modes.atomic;
   if (isAtomic && Array.isArray(rule) && !rule.includes(raw.imm)) return undefined;
-  return shape.make(raw);
+  const insn = shape.make(raw);
+  return insn.op === 'ldimm64' ? { ...insn, hi } : insn;
 }
 
 function invalid(field: InvalidInsn['field'], message: string, raw: RawInsn): InvalidInsn {
@@ -125,12 +126,13 @@ export function decodeLenient(bytes: Uint8Array): LenientSlots {
     }
     const hasSecond = slot + 1 < count;
     if (hasSecond) readRaw(view, slot + 1, second);
-    out.push(insn.op === 'ldimm64' ? joinWide(insn, raw, hasSecond ? second : undefined) : insn);
-    const wellFormed = second.opcode === 0 && second.dst === 0 && second.src === 0 && second.off === 0;
-    if (hasSecond && wellFormed) {
-      out.push(undefined);
-      slot++;
-    }
+    const takesSecond =
+      hasSecond && second.opcode === 0 && second.dst === 0 && second.src === 0 && second.off === 0;
+    if (insn.op === 'ldimm64') out.push(joinWide(insn, raw, hasSecond ? second : undefined));
+    else out.push(takesSecond && insn.op === 'invalid' ? { ...insn, hi: second.imm } : insn);
+    if (!takesSecond) continue;
+    out.push(undefined);
+    slot++;
   }
   const rest = bytes.byteLength - count * slotBytes;
   if (rest > 0) {

@@ -159,6 +159,8 @@ export interface InvalidInsn {
   readonly field: 'opcode' | 'dst' | 'src' | 'off' | 'imm' | 'length';
   readonly message: string;
   readonly raw: RawInsn;
+  /** The immediate of the second slot, where a two-slot load is wrong in its first. */
+  readonly hi?: number;
 }
 
 /**
