@@ -1,0 +1,264 @@
+/**
+ * BPF_MAP_TYPE_HASH: chains of elements behind a table of buckets, as in Linux: a new value goes into a new
+ * element at the head of its chain, so a pointer to the old value keeps the old value; a removed element
+ * stays on the map's free list and is reused, never returned to the allocator before the map goes, so a
+ * pointer that a program still holds stays inside the map.
+ */
+import { roundUp } from '../base/bytes.ts';
+import { BpfError, errnos } from '../uapi/errno.ts';
+import { allocMap } from './array.ts';
+import { ACCESS_FLAGS, checkFlags, invalid, mapFlags, tooBig, updateFlags } from './flags.ts';
+import { jhash } from './jhash.ts';
+import { CHUNK_HEADER, hashHeader as H, hashElem, mapHeader } from './layout.ts';
+import type { BpfMap, MapContext, MapDef } from './types.ts';
+
+/** KMALLOC_MAX_SIZE less Linux's element header: what key and value together must stay below. */
+const ELEM_MAX = (1 << 22) - 48;
+/** Beyond this, Linux's table of 16-byte buckets would not fit 32 bits. */
+const BUCKETS_MAX = 2 ** 27;
+/** Without preallocation, elements are allocated so many bytes at a time, and at least one. */
+const CHUNK_BYTES = 16384;
+
+const ALLOWED = ACCESS_FLAGS | mapFlags.NO_PREALLOC | mapFlags.NUMA_NODE | mapFlags.ZERO_SEED;
+
+/** htab_map_alloc_check() and the limits of htab_map_alloc(). */
+function checkHashDef(def: MapDef): void {
+  checkFlags(def, ALLOWED);
+  if (def.maxEntries === 0) throw invalid('max_entries is 0');
+  if (def.keySize === 0) throw invalid('key_size is 0');
+  if (def.valueSize === 0) throw invalid('value_size is 0');
+  if (def.keySize + def.valueSize >= ELEM_MAX) {
+    throw tooBig(`key and value of ${def.keySize + def.valueSize} bytes together`);
+  }
+  if (def.maxEntries > BUCKETS_MAX) throw tooBig(`${def.maxEntries} entries`);
+}
+
+export class HashMap implements BpfMap {
+  readonly def: MapDef;
+  readonly address: number;
+  readonly userValueSize: number;
+  readonly valueAddress = undefined;
+  private readonly context: MapContext;
+  /** Constants of the map; what changes is behind `address`. */
+  private readonly buckets: number;
+  private readonly bucketMask: number;
+  private readonly valueOffset: number;
+  private readonly stride: number;
+  private readonly seed: number;
+
+  constructor(def: MapDef, context: MapContext) {
+    checkHashDef(def);
+    this.def = def;
+    this.context = context;
+    this.userValueSize = def.valueSize;
+    this.valueOffset = hashElem.key + roundUp(def.keySize, 8);
+    this.stride = this.valueOffset + roundUp(def.valueSize, 8);
+    this.seed = (def.flags & mapFlags.ZERO_SEED) !== 0 ? 0 : context.random() >>> 0;
+    const bucketCount = 2 ** Math.ceil(Math.log2(def.maxEntries));
+    this.bucketMask = bucketCount - 1;
+
+    const made = allocMap(def, context, { bytes: H.keySlot + def.keySize, storage: bucketCount * 4 });
+    this.address = made.address;
+    this.buckets = made.storage;
+    this.set(mapHeader.stride, this.stride);
+    this.set(H.buckets, this.buckets);
+    this.set(H.bucketMask, this.bucketMask);
+    this.set(H.seed, this.seed);
+    if ((def.flags & mapFlags.NO_PREALLOC) === 0) {
+      // One more than fits: replacing a value needs a second element for its key.
+      try {
+        this.addChunk(def.maxEntries + 1);
+      } catch (error) {
+        this.destroy();
+        throw error;
+      }
+    }
+  }
+
+  private get(field: number): number {
+    return this.context.memory.view.getUint32(this.address + field, true);
+  }
+
+  private set(field: number, value: number): void {
+    this.context.memory.view.setUint32(this.address + field, value, true);
+  }
+
+  private addChunk(elements: number): void {
+    const { memory } = this.context;
+    const bytes = CHUNK_HEADER + elements * this.stride;
+    const chunk = memory.alloc(bytes);
+    memory.view.setUint32(chunk, this.get(H.chunks), true);
+    this.set(H.chunks, chunk);
+    this.set(H.fresh, chunk + CHUNK_HEADER);
+    this.set(H.freshEnd, chunk + bytes);
+  }
+
+  /** An element for a new value: a freed one, one never used, or one of a new chunk. */
+  private takeElem(): number {
+    const freed = this.get(H.freeHead);
+    if (freed !== 0) {
+      this.set(H.freeHead, this.context.memory.view.getUint32(freed + hashElem.next, true));
+      return freed;
+    }
+    if (this.get(H.fresh) === this.get(H.freshEnd)) {
+      this.addChunk(Math.max(1, Math.floor(CHUNK_BYTES / this.stride)));
+    }
+    const elem = this.get(H.fresh);
+    this.set(H.fresh, elem + this.stride);
+    return elem;
+  }
+
+  private freeElem(elem: number): void {
+    this.context.memory.view.setUint32(elem + hashElem.next, this.get(H.freeHead), true);
+    this.set(H.freeHead, elem);
+  }
+
+  /** The element with the key at `key`, or 0. */
+  private find(key: number, hash: number): number {
+    const { view } = this.context.memory;
+    let elem = view.getUint32(this.buckets + 4 * (hash & this.bucketMask), true);
+    while (elem !== 0) {
+      if (view.getUint32(elem + hashElem.hash, true) === hash && this.sameKey(elem + hashElem.key, key))
+        return elem;
+      elem = view.getUint32(elem + hashElem.next, true);
+    }
+    return 0;
+  }
+
+  private sameKey(a: number, b: number): boolean {
+    const { view } = this.context.memory;
+    const size = this.def.keySize;
+    let i = 0;
+    for (; i + 4 <= size; i += 4) {
+      if (view.getInt32(a + i, true) !== view.getInt32(b + i, true)) return false;
+    }
+    for (; i < size; i++) {
+      if (view.getUint8(a + i) !== view.getUint8(b + i)) return false;
+    }
+    return true;
+  }
+
+  private hash(key: number): number {
+    return jhash(this.context.memory.view, key, this.def.keySize, this.seed);
+  }
+
+  private unlink(elem: number, hash: number): void {
+    const { view } = this.context.memory;
+    let link = this.buckets + 4 * (hash & this.bucketMask);
+    while (view.getUint32(link, true) !== elem) link = view.getUint32(link, true) + hashElem.next;
+    view.setUint32(link, view.getUint32(elem + hashElem.next, true), true);
+  }
+
+  /** Puts `write`'s value under the key at `key`. */
+  private put(key: number, flags: bigint, write: (value: number) => void): number {
+    if (flags > updateFlags.EXIST) return -errnos.EINVAL;
+    const hash = this.hash(key);
+    const old = this.find(key, hash);
+    if (old !== 0 && flags === updateFlags.NOEXIST) return -errnos.EEXIST;
+    if (old === 0 && flags === updateFlags.EXIST) return -errnos.ENOENT;
+    if (old === 0 && this.get(H.count) >= this.def.maxEntries) return -errnos.E2BIG;
+    let elem: number;
+    try {
+      elem = this.takeElem();
+    } catch (error) {
+      return outOfMemory(error);
+    }
+    const { view, u8 } = this.context.memory;
+    u8.copyWithin(elem + hashElem.key, key, key + this.def.keySize);
+    write(elem + this.valueOffset);
+    view.setUint32(elem + hashElem.hash, hash, true);
+    const bucket = this.buckets + 4 * (hash & this.bucketMask);
+    view.setUint32(elem + hashElem.next, view.getUint32(bucket, true), true);
+    view.setUint32(bucket, elem, true);
+    if (old === 0) {
+      this.set(H.count, this.get(H.count) + 1);
+    } else {
+      this.unlink(old, hash);
+      this.freeElem(old);
+    }
+    return 0;
+  }
+
+  lookup(key: number): number {
+    const elem = this.find(key, this.hash(key));
+    return elem === 0 ? 0 : elem + this.valueOffset;
+  }
+
+  update(key: number, value: number, flags: bigint): number {
+    const { memory } = this.context;
+    return this.put(key, flags, (to) => memory.u8.copyWithin(to, value, value + this.def.valueSize));
+  }
+
+  delete(key: number): number {
+    const hash = this.hash(key);
+    const elem = this.find(key, hash);
+    if (elem === 0) return -errnos.ENOENT;
+    this.unlink(elem, hash);
+    this.freeElem(elem);
+    this.set(H.count, this.get(H.count) - 1);
+    return 0;
+  }
+
+  /** Copies user space's key to where programs' keys are: into the memory. */
+  private userKey(key: Uint8Array): number {
+    const slot = this.address + H.keySlot;
+    this.context.memory.u8.set(key.subarray(0, this.def.keySize), slot);
+    return slot;
+  }
+
+  userLookup(key: Uint8Array, value: Uint8Array): number {
+    const from = this.lookup(this.userKey(key));
+    if (from === 0) return -errnos.ENOENT;
+    value.set(this.context.memory.u8.subarray(from, from + this.def.valueSize));
+    return 0;
+  }
+
+  userUpdate(key: Uint8Array, value: Uint8Array, flags: bigint): number {
+    const { memory } = this.context;
+    return this.put(this.userKey(key), flags, (to) =>
+      memory.u8.set(value.subarray(0, this.def.valueSize), to),
+    );
+  }
+
+  userDelete(key: Uint8Array): number {
+    return this.delete(this.userKey(key));
+  }
+
+  userNextKey(key: Uint8Array | undefined, next: Uint8Array): number {
+    const { view, u8 } = this.context.memory;
+    let elem = 0;
+    let bucket = 0;
+    if (key !== undefined) {
+      const slot = this.userKey(key);
+      const hash = this.hash(slot);
+      const found = this.find(slot, hash);
+      if (found !== 0) {
+        elem = view.getUint32(found + hashElem.next, true);
+        bucket = (hash & this.bucketMask) + 1;
+      }
+    }
+    while (elem === 0 && bucket <= this.bucketMask) {
+      elem = view.getUint32(this.buckets + 4 * bucket, true);
+      bucket++;
+    }
+    if (elem === 0) return -errnos.ENOENT;
+    next.set(u8.subarray(elem + hashElem.key, elem + hashElem.key + this.def.keySize));
+    return 0;
+  }
+
+  destroy(): void {
+    const { memory } = this.context;
+    for (let chunk = this.get(H.chunks); chunk !== 0; ) {
+      const before = memory.view.getUint32(chunk, true);
+      memory.free(chunk);
+      chunk = before;
+    }
+    memory.free(this.buckets);
+    memory.free(this.address);
+  }
+}
+
+function outOfMemory(error: unknown): number {
+  if (error instanceof BpfError && error.errno === 'ENOMEM') return -errnos.ENOMEM;
+  throw error;
+}
