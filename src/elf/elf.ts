@@ -283,7 +283,9 @@ export function readElf(bytes: Uint8Array): ElfFile {
     if (sections[section.info] === undefined) {
       throw bad(`section '${section.name}' relocates section ${section.info}, of ${sections.length}`);
     }
-    tables.set(section.info, [...(tables.get(section.info) ?? []), section]);
+    const known = tables.get(section.info);
+    if (known === undefined) tables.set(section.info, [section]);
+    else known.push(section);
   }
   const byName = new Map<string, ElfSection>();
   for (const section of sections) if (!byName.has(section.name)) byName.set(section.name, section);

@@ -1,0 +1,171 @@
+/**
+ * Typed values: the bytes of a C type, as BTF describes it, to and from values of TypeScript. Little-endian.
+ *
+ * | C | TypeScript |
+ * | --- | --- |
+ * | integers up to 32 bits, floats | number |
+ * | 64- and 128-bit integers, pointers | bigint; a number is accepted where it is a safe integer |
+ * | _Bool | boolean |
+ * | enums | number, bigint where 64 bits wide; a name is accepted |
+ * | structs, unions | an object; the members of anonymous ones are the outer type's |
+ * | arrays | an array; of elements without size, an empty one |
+ * | char[N] | a string where it is printable UTF-8, a NUL and only NULs after it; else an array of numbers |
+ * | a section of variables | an object by name |
+ *
+ * For a struct all members are given; for a union at least one, and those given must agree on the bytes they
+ * share. Instead of an object or array, a `Uint8Array` of the right length is taken as raw bytes.
+ * Padding is zero. So `encode(decode(bytes))` is `bytes` wherever their padding is zero.
+ */
+import { SkepError } from '../base/errors.ts';
+import { arrayNode, type CompositeField, compositeNode, textNode } from './codec-composite.ts';
+import { bitfieldNode, type Node, type Scalar, scalarNode, type Value } from './codec-scalar.ts';
+import { badBtf } from './layout.ts';
+import { cType, resolvedType, resolveModifiers } from './query.ts';
+import type { Btf } from './read.ts';
+import type { BtfComposite, BtfDatasec, BtfInt, BtfMember } from './types.ts';
+
+export type { Value } from './codec-scalar.ts';
+
+export interface Codec {
+  /** Bytes. */
+  readonly size: number;
+  /** @throws {SkepError} where `bytes` are not `size` */
+  decode(bytes: Uint8Array): Value;
+  /** @throws {SkepError} code 'value': out of range or of another shape; `where` is the member's path */
+  encode(value: Value): Uint8Array<ArrayBuffer>;
+}
+
+const nodes = new WeakMap<Btf, Map<number, Node>>();
+
+/** The scalar that an integer, enum or pointer type is; undefined for any other type. */
+function scalarOf(btf: Btf, id: number): Scalar | undefined {
+  const type = resolvedType(btf, id);
+  const what = cType(btf, id);
+  switch (type.kind) {
+    case 'int':
+      return {
+        what,
+        bits: type.bits,
+        wide: type.size > 4,
+        signed: type.signed,
+        bool: type.bool,
+        names: undefined,
+      };
+    case 'enum':
+    case 'enum64': {
+      const names = new Map(type.values.map(({ name, value }) => [name, value]));
+      return { what, bits: type.size * 8, wide: type.size > 4, signed: type.signed, bool: false, names };
+    }
+    case 'ptr':
+      return { what, bits: 64, wide: true, signed: false, bool: false, names: undefined };
+    default:
+      return undefined;
+  }
+}
+
+function isText(type: BtfInt): boolean {
+  return type.size === 1 && !type.bool && (type.char || type.name === 'char');
+}
+
+function memberField(btf: Btf, member: BtfMember): CompositeField {
+  const { name, bitOffset } = member;
+  const type = resolvedType(btf, member.type);
+  // Compilers before kind_flag put a bitfield's place into its int type.
+  const narrow = type.kind === 'int' && type.bits !== type.size * 8;
+  if (member.bitSize === 0 && !narrow) {
+    if (bitOffset % 8 !== 0) throw badBtf(`member ${name} is at bit ${bitOffset}`);
+    return { name, at: bitOffset / 8, node: nodeOf(btf, member.type) };
+  }
+  const scalar = scalarOf(btf, member.type);
+  const bits = member.bitSize === 0 && type.kind === 'int' ? type.bits : member.bitSize;
+  if (scalar === undefined || bits > scalar.bits) {
+    throw badBtf(`member ${name} is a bitfield of ${bits} bits in ${cType(btf, member.type)}`);
+  }
+  const start = bitOffset + (narrow ? type.bitOffset : 0);
+  return { name, at: start >> 3, node: bitfieldNode({ ...scalar, bits }, start & 7) };
+}
+
+function fieldsOf(btf: Btf, type: BtfComposite | BtfDatasec): CompositeField[] {
+  if (type.kind !== 'datasec') return type.members.map((member) => memberField(btf, member));
+  return type.variables.map(({ type: id, offset }) => ({
+    name: btf.type(id).name,
+    at: offset,
+    node: nodeOf(btf, id),
+  }));
+}
+
+function buildNode(btf: Btf, id: number): Node {
+  const type = resolvedType(btf, id);
+  switch (type.kind) {
+    case 'int':
+      if (type.bits !== type.size * 8) return bitfieldNode(scalarOf(btf, id)!, type.bitOffset, type.size);
+      return scalarNode(scalarOf(btf, id)!);
+    case 'enum':
+    case 'enum64':
+    case 'ptr':
+      return scalarNode(scalarOf(btf, id)!);
+    case 'float':
+      if (type.size !== 4 && type.size !== 8)
+        throw badBtf(`${type.name} of ${type.size} bytes has no value here`);
+      return scalarNode({ float: type.size, what: type.name });
+    case 'array': {
+      const element = resolvedType(btf, type.type);
+      const node = nodeOf(btf, type.type);
+      return element.kind === 'int' && isText(element)
+        ? textNode(node, type.length)
+        : arrayNode(node, type.length);
+    }
+    case 'struct':
+    case 'union':
+    case 'datasec':
+      return compositeNode({
+        what: cType(btf, id),
+        size: type.size,
+        isUnion: type.kind === 'union',
+        fields: fieldsOf(btf, type),
+      });
+    case 'var':
+      return nodeOf(btf, type.type);
+    default:
+      throw badBtf(`${cType(btf, id)} has no value`, `type ${id}`);
+  }
+}
+
+function nodeOf(btf: Btf, id: number): Node {
+  let known = nodes.get(btf);
+  if (known === undefined) nodes.set(btf, (known = new Map()));
+  const resolved = resolveModifiers(btf, id);
+  let node = known.get(resolved);
+  if (node === undefined) known.set(resolved, (node = buildNode(btf, resolved)));
+  return node;
+}
+
+/**
+ * The codec of a type. Made once for each type of a `Btf`.
+ * @throws {SkepError} code 'btf' for a type without values (void, a function, a forward declaration), or
+ *   whose members lie outside it
+ */
+export function codec(btf: Btf, typeId: number): Codec {
+  const node = nodeOf(btf, typeId);
+  if (node.size > 0xffffffff) throw badBtf(`it is of ${node.size} bytes, more than 4 GiB`, `type ${typeId}`);
+  if (node.work > 32 * node.size + 1024) {
+    throw badBtf(`its ${node.size} bytes are described ${node.work} times over`, `type ${typeId}`);
+  }
+  return {
+    size: node.size,
+    decode: (bytes) => {
+      if (bytes.length !== node.size) {
+        throw new SkepError({
+          code: 'value',
+          message: `${cType(btf, typeId)} is ${node.size} bytes, not ${bytes.length}`,
+        });
+      }
+      return node.read(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0);
+    },
+    encode: (value) => {
+      const out = new Uint8Array(node.size);
+      node.write(new DataView(out.buffer), 0, value);
+      return out;
+    },
+  };
+}

@@ -1,0 +1,5 @@
+export * from './codec.ts';
+export * from './ext.ts';
+export * from './query.ts';
+export { type Btf, readBtf } from './read.ts';
+export * from './types.ts';

@@ -1,0 +1,243 @@
+/**
+ * Reading BTF (kernel doc: bpf/btf): raw bytes in, a `Btf` out that answers for types by id and by name.
+ *
+ * Opening walks the type section flat and validates it (validate.ts). Types become objects when they are
+ * asked for, and names are indexed at the first search, so that the kernel's 130 thousand types cost little
+ * to open. Writing and splitting BTF are not here.
+ */
+import { Reader } from '../base/bytes.ts';
+import { badBtf, flagOf, kindOf, layout, maxTypes, typeSize, vlenOf } from './layout.ts';
+import type { BtfKind, BtfMember, BtfType } from './types.ts';
+import { checkNesting, validate } from './validate.ts';
+
+const magic = 0xeb9f;
+const headerSize = 24;
+/** Longer names are refused: they could make indexing quadratic. Linux stops at 512. */
+const maxName = 4096;
+
+/** The types of an object or a kernel. Made by `readBtf`. */
+export class Btf {
+  /** The whole, as it was given. */
+  readonly bytes: Uint8Array;
+  /** Ids are 0 (void) to `typeCount` - 1. */
+  readonly typeCount: number;
+  private readonly reader: Reader;
+  private readonly strings: Reader;
+  /** Of each type's record in `bytes`, by id; [0] unused. */
+  private readonly offsets: Uint32Array;
+  private readonly decoded: (BtfType | undefined)[] = [];
+  private readonly names = new Map<number, string>();
+  private index: Map<string, number[]> | undefined;
+
+  constructor(parts: { bytes: Uint8Array; strings: Uint8Array; offsets: Uint32Array }) {
+    this.bytes = parts.bytes;
+    this.typeCount = parts.offsets.length;
+    this.offsets = parts.offsets;
+    this.reader = new Reader(parts.bytes, 'BTF');
+    this.strings = new Reader(parts.strings, 'BTF strings');
+  }
+
+  /** The string at `offset` of the string section: names of types, files and source lines of BTF.ext. */
+  string(offset: number): string {
+    return this.strings.cstring(offset);
+  }
+
+  /** Where the record of type `id` is in `bytes`. */
+  recordOffset(id: number): number {
+    if (id > 0 && id < this.typeCount) return this.offsets[id]!;
+    throw badBtf(`type ${id} is not there: ids are 1 to ${this.typeCount - 1}`);
+  }
+
+  /** @throws {SkepError} where there is no such type */
+  kind(id: number): BtfKind {
+    return id === 0 ? 'void' : kindOf(this.reader.u32(this.recordOffset(id) + 4))!;
+  }
+
+  /** @throws {SkepError} where there is no such type */
+  type(id: number): BtfType {
+    return (this.decoded[id] ??= id === 0 ? { kind: 'void', name: '' } : this.decode(this.recordOffset(id)));
+  }
+
+  /** The ids of all types of that name, in order. Tags are not found: their text is no name. */
+  findAll(name: string): readonly number[] {
+    this.index ??= this.buildIndex();
+    return this.index.get(name) ?? [];
+  }
+
+  /** The first type of that name, of `kind` where it is given. */
+  find(name: string, kind?: BtfKind): number | undefined {
+    return this.findAll(name).find((id) => kind === undefined || this.kind(id) === kind);
+  }
+
+  private buildIndex(): Map<string, number[]> {
+    const index = new Map<string, number[]>();
+    for (let id = 1; id < this.typeCount; id++) {
+      const offset = this.reader.u32(this.offsets[id]!);
+      const kind = this.kind(id);
+      if (offset === 0 || kind === 'declTag' || kind === 'typeTag') continue;
+      const name = this.name(offset);
+      const known = index.get(name);
+      if (known === undefined) index.set(name, [id]);
+      else known.push(id);
+    }
+    return index;
+  }
+
+  private name(offset: number): string {
+    let name = this.names.get(offset);
+    if (name === undefined) {
+      name = this.strings.cstring(offset);
+      if (name.length > maxName)
+        throw badBtf(`a name of ${name.length} characters at string offset ${offset}`);
+      this.names.set(offset, name);
+    }
+    return name;
+  }
+
+  private nameAt(at: number): string {
+    return this.name(this.reader.u32(at));
+  }
+
+  private decode(at: number): BtfType {
+    const { reader } = this;
+    const info = reader.u32(at + 4);
+    const kind = kindOf(info)!;
+    const name = this.nameAt(at);
+    /** Its size, or the type it is about: by kind. */
+    const third = reader.u32(at + 8);
+    const body = at + typeSize;
+    const list = <T>(each: (at: number) => T): T[] =>
+      Array.from({ length: vlenOf(info) }, (_, i) => each(body + i * layout[kind].each));
+    switch (kind) {
+      case 'int': {
+        // bits 0–7, offset 16–23, encoding 24–27
+        const data = reader.u32(body);
+        const is = (bit: number): boolean => (data & (bit << 24)) !== 0;
+        const [signed, char, bool] = [is(1), is(2), is(4)];
+        return {
+          kind,
+          name,
+          size: third,
+          signed,
+          char,
+          bool,
+          bitOffset: (data >>> 16) & 0xff,
+          bits: data & 0xff,
+        };
+      }
+      case 'array': {
+        const [type, indexType, length] = [reader.u32(body), reader.u32(body + 4), reader.u32(body + 8)];
+        return { kind, name: '', type, indexType, length };
+      }
+      case 'struct':
+      case 'union':
+        return { kind, name, size: third, members: list((each) => this.member(each, flagOf(info))) };
+      case 'enum':
+      case 'enum64':
+        return { kind, name, size: third, signed: flagOf(info), values: this.enumerators(at) };
+      case 'fwd':
+        return { kind, name, of: flagOf(info) ? 'union' : 'struct' };
+      case 'func':
+        return { kind, name, type: third, linkage: vlenOf(info) };
+      case 'funcProto': {
+        const parameters = list((each) => ({ name: this.nameAt(each), type: reader.u32(each + 4) }));
+        return { kind, name: '', type: third, parameters };
+      }
+      case 'var':
+        return { kind, name, type: third, linkage: reader.u32(body) };
+      case 'datasec': {
+        const variables = list((each) => ({
+          type: reader.u32(each),
+          offset: reader.u32(each + 4),
+          size: reader.u32(each + 8),
+        }));
+        return { kind, name, size: third, variables };
+      }
+      case 'float':
+        return { kind, name, size: third };
+      case 'declTag':
+        return { kind, name, type: third, component: reader.i32(body) };
+      case 'ptr':
+        return { kind, name: '', type: third };
+      case 'void':
+        return { kind, name: '' };
+      default:
+        return { kind, name, type: third };
+    }
+  }
+
+  /** struct btf_member. With kind_flag, its offset is bits 0–23 and the size of a bitfield bits 24–31. */
+  private member(at: number, flag: boolean): BtfMember {
+    const offset = this.reader.u32(at + 8);
+    const [bitOffset, bitSize] = flag ? [offset & 0xffffff, offset >>> 24] : [offset, 0];
+    return { name: this.nameAt(at), type: this.reader.u32(at + 4), bitOffset, bitSize };
+  }
+
+  private enumerators(at: number): { name: string; value: bigint }[] {
+    const { reader } = this;
+    const info = reader.u32(at + 4);
+    const [signed, wide] = [flagOf(info), kindOf(info) === 'enum64'];
+    return Array.from({ length: vlenOf(info) }, (_, i) => {
+      const each = at + typeSize + i * (wide ? 12 : 8);
+      const bits = BigInt(reader.u32(each + 4)) | (wide ? BigInt(reader.u32(each + 8)) << 32n : 0n);
+      return { name: this.nameAt(each), value: signed ? BigInt.asIntN(wide ? 64 : 32, bits) : bits };
+    });
+  }
+}
+
+/** btf_header: where its two sections are. */
+function readHeader(bytes: Uint8Array): { types: Uint8Array; typesAt: number; strings: Uint8Array } {
+  const reader = new Reader(bytes, 'BTF');
+  const found = reader.u16(0);
+  if (found === 0x9feb) throw badBtf('big-endian BTF; this is a little-endian kernel');
+  if (found !== magic) throw badBtf(`not BTF: it starts with 0x${found.toString(16)}, not 0xeb9f`);
+  if (reader.u8(2) !== 1) throw badBtf(`BTF version ${reader.u8(2)}, where 1 is known`);
+  const length = reader.u32(4);
+  if (length < headerSize) throw badBtf(`a BTF header of ${length} bytes; it has at least ${headerSize}`);
+  const section = (at: number, what: string): Uint8Array => {
+    const [offset, size] = [length + reader.u32(at), reader.u32(at + 4)];
+    if (offset + size <= bytes.length) return reader.slice(offset, size);
+    throw badBtf(
+      `the ${what} section, ${size} bytes at ${offset}, reaches beyond the ${bytes.length} bytes of BTF`,
+    );
+  };
+  const [types, strings] = [section(8, 'type'), section(16, 'string')];
+  if (strings.length === 0 || strings[0] !== 0 || strings[strings.length - 1] !== 0) {
+    throw badBtf('the string section does not start and end with a NUL');
+  }
+  return { types, typesAt: types.byteOffset - bytes.byteOffset, strings };
+}
+
+/** The offset of each type in the type section; [0] unused. */
+function scan(view: DataView): number[] {
+  const offsets = [0];
+  let at = 0;
+  while (at < view.byteLength) {
+    const id = offsets.length;
+    if (id >= maxTypes) throw badBtf(`more than ${maxTypes} types`);
+    if (at + typeSize > view.byteLength) throw badBtf('the type section ends inside it', `type ${id}`);
+    const info = view.getUint32(at + 4, true);
+    const kind = kindOf(info);
+    if (kind === undefined || kind === 'void') {
+      throw badBtf(`kind ${(info >>> 24) & 0x1f} is unknown`, `type ${id}`);
+    }
+    offsets.push(at);
+    at += typeSize + layout[kind].fixed + layout[kind].each * vlenOf(info);
+  }
+  if (at > view.byteLength) throw badBtf('the type section ends inside it', `type ${offsets.length - 1}`);
+  return offsets;
+}
+
+/**
+ * Reads and validates raw BTF: the `.BTF` section of an object, or /sys/kernel/btf/vmlinux. The bytes are
+ * kept, not copied.
+ * @throws {SkepError} code 'btf' or 'truncated', with the type at fault
+ */
+export function readBtf(bytes: Uint8Array): Btf {
+  const { types, typesAt, strings } = readHeader(bytes);
+  const view = new DataView(types.buffer, types.byteOffset, types.byteLength);
+  const relative = scan(view);
+  validate(view, relative, strings.length);
+  checkNesting(view, relative);
+  return new Btf({ bytes, strings, offsets: Uint32Array.from(relative, (offset) => offset + typesAt) });
+}
