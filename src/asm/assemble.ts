@@ -1,0 +1,82 @@
+/**
+ * A program's text to its instructions, in two passes: statements to instructions and labels to slots, then
+ * the labels into jumps and calls.
+ */
+import { type Insn, type Slots, toRaw } from '../isa/index.ts';
+import { helpers } from '../uapi/index.ts';
+import { type Parsed, parseStatement, withTarget } from './parse.ts';
+import { type Statement, syntaxError, type Token, tokenize } from './tokens.ts';
+
+const wideOpcode = 0x18;
+
+interface Program {
+  readonly slots: (Insn | undefined)[];
+  readonly labels: Map<string, number>;
+  /** The labels to fill in, by slot. */
+  readonly wanted: Map<number, Token>;
+}
+
+/** Takes `name:` off the front of a statement, as often as it is there. */
+function takeLabels(statement: Statement, program: Program): readonly Token[] {
+  let { tokens } = statement;
+  while (tokens[0]?.kind === 'word' && tokens[1]?.text === ':') {
+    const label = tokens[0];
+    if (program.labels.has(label.text)) throw syntaxError(label, `label "${label.text}" is there twice`);
+    program.labels.set(label.text, program.slots.length);
+    tokens = tokens.slice(2);
+  }
+  return tokens;
+}
+
+function checkOpcode(statement: Statement, parsed: Parsed, first: Token): void {
+  const { opcode } = statement;
+  if (opcode === undefined) return;
+  // A label in a call may yet turn out to be a helper, which has the same opcode.
+  const actual = toRaw(parsed.insn).opcode;
+  if (actual === opcode) return;
+  const hex = (value: number): string => value.toString(16).padStart(2, '0');
+  throw syntaxError(first, `the line says opcode (${hex(opcode)}), but this is (${hex(actual)})`);
+}
+
+/** What a label stands for: a slot, or, in a call, a helper. */
+function resolve(slot: number, label: Token, program: Program): Insn {
+  const insn = program.slots[slot] as Insn;
+  const at = program.labels.get(label.text);
+  if (at === undefined) {
+    const name = label.text.replace(/^bpf_/, '');
+    if (insn.op === 'call' && Object.hasOwn(helpers, name)) {
+      return { op: 'call', kind: 'helper', imm: helpers[name as keyof typeof helpers].id };
+    }
+    const what = insn.op === 'call' ? 'label or helper' : 'label';
+    throw syntaxError(label, `there is no ${what} "${label.text}"`);
+  }
+  const next = slot + 1;
+  const off = at - next;
+  const isNarrow = insn.op === 'jmp' || insn.op === 'mayGoto' || (insn.op === 'ja' && !insn.wide);
+  if (isNarrow && (off < -0x8000 || off > 0x7fff)) {
+    throw syntaxError(label, `"${label.text}" is ${off} slots away, out of reach`, 'use gotol');
+  }
+  return withTarget(insn, off);
+}
+
+/**
+ * Assembles a program written in the kernel's notation, LLVM's, or a mixture.
+ *
+ * @returns its instructions by slot, ready for `encode`.
+ * @throws SkepError (code 'asm-syntax') with line and column, and what was expected there.
+ */
+export function assemble(text: string): Slots {
+  const program: Program = { slots: [], labels: new Map(), wanted: new Map() };
+  for (const statement of tokenize(text)) {
+    const tokens = takeLabels(statement, program);
+    const first = tokens[0] as Token;
+    if (first.kind === 'end') continue;
+    const parsed = parseStatement(tokens, statement.opcode === wideOpcode);
+    checkOpcode(statement, parsed, first);
+    if (parsed.label !== undefined) program.wanted.set(program.slots.length, parsed.label);
+    program.slots.push(parsed.insn);
+    if (parsed.insn.op === 'ldimm64') program.slots.push(undefined);
+  }
+  for (const [slot, label] of program.wanted) program.slots[slot] = resolve(slot, label, program);
+  return program.slots;
+}
