@@ -1,0 +1,375 @@
+/**
+ * From ELF functions to programs: each entry function with the subprograms that it reaches behind it, in the
+ * order libbpf puts them (depth first, where a call is met first), calls and function pointers between them
+ * resolved, loads of maps and variables turned into references by name, and the BTF.ext records of all.
+ *
+ * A subprogram is a function in `.text`, or a function of another section that is called. The total of
+ * all programs is bounded: many programs that share much code would otherwise make a small file large.
+ */
+import { concatBytes } from '../base/bytes.ts';
+import { recordSizes } from '../btf/ext.ts';
+import {
+  type ElfRelocation,
+  type ElfSection,
+  type ElfSymbol,
+  relocationTypes,
+  sectionFlags,
+  sectionIndexes,
+  sectionTypes,
+  symbolBindings,
+  symbolTypes,
+} from '../elf/elf.ts';
+import type { RecordIndex } from './records.ts';
+import { badObject, type ObjectSource, type PlacedMap } from './source.ts';
+import type { SpecReference } from './spec.ts';
+
+const slotSize = 8;
+const opcodes = { ldimm64: 0x18, call: 0x85 } as const;
+/** Source register of a two-slot load or a call: what its immediate names. */
+const pseudo = { mapFd: 1, mapValue: 2, func: 4, call: 1 } as const;
+/** 64 MiB in all programs of an object; Linux takes 1M instructions a program. */
+const maxSlots = 8 << 20;
+
+/** A function: bytes `start` to `end` of its section. */
+export interface ElfFunction {
+  readonly name: string;
+  readonly section: ElfSection;
+  readonly start: number;
+  readonly end: number;
+  readonly binding: number;
+}
+
+export interface LinkedProgram {
+  readonly insns: Uint8Array;
+  readonly references: SpecReference[];
+  readonly funcInfo: Uint8Array | undefined;
+  readonly lineInfo: Uint8Array | undefined;
+  readonly coreRelocations: number;
+}
+
+/** What code may refer to. */
+export interface LinkContext {
+  readonly source: ObjectSource;
+  readonly maps: readonly PlacedMap[];
+  /** Records of BTF.ext; undefined without it. */
+  readonly records:
+    | { funcInfo: RecordIndex; lineInfo: RecordIndex; coreRelocations: RecordIndex }
+    | undefined;
+}
+
+/** All functions in executable sections, by section index and in order of address. */
+export function findFunctions({ elf }: ObjectSource): Map<number, ElfFunction[]> {
+  const bySection = new Map<number, ElfFunction[]>();
+  const byIndex = new Map<number, ElfSymbol[]>();
+  for (const symbol of elf.symbols) {
+    if (symbol.type !== symbolTypes.func || symbol.section === sectionIndexes.undefined) continue;
+    const known = byIndex.get(symbol.section);
+    if (known === undefined) byIndex.set(symbol.section, [symbol]);
+    else known.push(symbol);
+  }
+  for (const [index, symbols] of byIndex) {
+    const section = elf.sections[index];
+    if (section === undefined || section.type !== sectionTypes.progbits) continue;
+    if ((section.flags & sectionFlags.execInstr) === 0) continue;
+    symbols.sort((a, b) => a.value - b.value);
+    bySection.set(
+      index,
+      symbols.map((symbol, i) => functionOf(section, symbol, symbols[i + 1])),
+    );
+  }
+  return bySection;
+}
+
+function functionOf(section: ElfSection, symbol: ElfSymbol, next: ElfSymbol | undefined): ElfFunction {
+  const { name, value: start, size, binding } = symbol;
+  const end = size > 0 ? start + size : (next?.value ?? section.size);
+  const where = `section '${section.name}'`;
+  if (name === '') throw badObject(`a function at offset ${start} has no name`, where);
+  if (end > section.size || end <= start || start % slotSize !== 0 || end % slotSize !== 0) {
+    throw badObject(
+      `function '${name}', bytes ${start} to ${end}, does not fit its ${section.size} bytes`,
+      where,
+    );
+  }
+  if (next !== undefined && next.value < end) {
+    throw badObject(`functions '${name}' and '${next.name}' overlap`, where);
+  }
+  return { name, section, start, end, binding };
+}
+
+/** Links the programs of one object. */
+export class Linker {
+  private readonly context: LinkContext;
+  private readonly functions: ReadonlyMap<number, readonly ElfFunction[]>;
+  private readonly starts = new Map<string, ElfFunction>();
+  private readonly relocations = new Map<number, Map<number, ElfRelocation>>();
+  private readonly mapsAt = new Map<string, PlacedMap>();
+  private readonly dataMaps = new Map<number, PlacedMap>();
+  private slotsLeft = maxSlots;
+
+  constructor(context: LinkContext, functions: ReadonlyMap<number, readonly ElfFunction[]>) {
+    this.context = context;
+    this.functions = functions;
+    for (const list of this.functions.values()) {
+      for (const each of list) this.starts.set(`${each.section.index} ${each.start}`, each);
+    }
+    for (const map of context.maps) {
+      if (map.isData) this.dataMaps.set(map.section.index, map);
+      else this.mapsAt.set(`${map.section.index} ${map.offset}`, map);
+    }
+  }
+
+  /** Puts one program together. */
+  link(main: ElfFunction): LinkedProgram {
+    const program = new Assembly();
+    const waiting: { part: Part; slot: number }[] = [{ part: this.append(program, main), slot: 0 }];
+    for (let top = waiting.at(-1); top !== undefined; top = waiting.at(-1)) {
+      const called = this.linkUntilCall(program, top);
+      if (called === undefined) waiting.pop();
+      else waiting.push({ part: this.append(program, called), slot: 0 });
+    }
+    const stretches = program.parts.map(({ of, base }) => ({
+      section: of.section.name,
+      start: of.start,
+      end: of.end,
+      slot: base,
+    }));
+    const { records } = this.context;
+    return {
+      insns: concatBytes(program.parts.map(({ code }) => code)),
+      references: program.references,
+      funcInfo: records?.funcInfo.cutAll(stretches, recordSizes.funcInfo),
+      lineInfo: records?.lineInfo.cutAll(stretches, recordSizes.lineInfo),
+      coreRelocations: stretches.reduce(
+        (sum, { section, start, end }) => sum + (records?.coreRelocations.count(section, start, end) ?? 0),
+        0,
+      ),
+    };
+  }
+
+  private append(program: Assembly, of: ElfFunction): Part {
+    const slots = (of.end - of.start) / slotSize;
+    this.slotsLeft -= slots;
+    if (this.slotsLeft < 0) {
+      throw badObject(
+        `the programs of the object are more than ${maxSlots} instructions with their subprograms`,
+      );
+    }
+    return program.append(of);
+  }
+
+  private relocation(section: ElfSection, offset: number): ElfRelocation | undefined {
+    let known = this.relocations.get(section.index);
+    if (known === undefined) {
+      known = new Map(this.context.source.elf.relocations(section).map((each) => [each.offset, each]));
+      for (const { offset: at, symbol } of known.values()) {
+        if (at % slotSize !== 0)
+          throw badObject(
+            `a relocation against '${symbol.name}' at offset ${at}`,
+            `section '${section.name}'`,
+          );
+      }
+      this.relocations.set(section.index, known);
+    }
+    return known.get(offset);
+  }
+
+  /** Resolves a function's instructions from `at.slot` on; stops behind one that needs a function appended. */
+  private linkUntilCall(program: Assembly, at: { part: Part; slot: number }): ElfFunction | undefined {
+    const { part } = at;
+    const slots = part.code.length / slotSize;
+    while (at.slot < slots) {
+      const insn = new CodeSlot(part, at.slot);
+      const isWide = insn.opcode === opcodes.ldimm64;
+      if (isWide && at.slot + 1 === slots)
+        throw badObject('a two-slot load is cut off by the end of the function', insn.place);
+      const relocation = this.relocation(part.of.section, insn.offset);
+      const second = isWide ? this.relocation(part.of.section, insn.offset + slotSize) : undefined;
+      if (second !== undefined)
+        throw badObject(`a relocation against '${second.symbol.name}' in its second slot`, insn.place);
+      const target = this.targetOf(program, insn, relocation);
+      if (target !== undefined) {
+        const known = program.placed.get(target);
+        if (known === undefined) return target;
+        insn.imm = known - (part.base + at.slot) - 1;
+        if (isWide) insn.src = pseudo.func;
+      }
+      at.slot += isWide ? 2 : 1;
+    }
+    return undefined;
+  }
+
+  /** The function that an instruction calls or loads, if it does; a load of anything else is resolved. */
+  private targetOf(
+    program: Assembly,
+    insn: CodeSlot,
+    relocation: ElfRelocation | undefined,
+  ): ElfFunction | undefined {
+    const { part } = insn;
+    if (relocation === undefined) {
+      if (insn.opcode === opcodes.call && insn.src === pseudo.call) {
+        return this.functionAt(part.of.section, insn.offset + (insn.imm + 1) * slotSize, insn);
+      }
+      return undefined;
+    }
+    const { symbol, type } = relocation;
+    const section = this.definingSection(symbol, insn);
+    const isCode = (section.flags & sectionFlags.execInstr) !== 0;
+    const isSectionSymbol = symbol.type === symbolTypes.section;
+    if (insn.opcode === opcodes.call && type === relocationTypes.call32) {
+      if (!isCode) throw badObject(`a call of '${symbol.name}', which is no function`, insn.place);
+      if (insn.src !== pseudo.call)
+        throw badObject(`a helper's call is relocated against '${symbol.name}'`, insn.place);
+      return this.functionAt(section, symbol.value + (isSectionSymbol ? (insn.imm + 1) * slotSize : 0), insn);
+    }
+    if (insn.opcode === opcodes.ldimm64 && type === relocationTypes.ld64) {
+      if (isCode) return this.functionAt(section, symbol.value + (isSectionSymbol ? insn.imm : 0), insn);
+      this.resolveLoad(program, insn, { section, symbol });
+      return undefined;
+    }
+    throw badObject(
+      `a relocation of type ${type} against '${symbol.name || section.name}' on opcode 0x${insn.opcode.toString(16)}`,
+      insn.place,
+    );
+  }
+
+  private functionAt(section: ElfSection, offset: number, insn: CodeSlot): ElfFunction {
+    const found = this.starts.get(`${section.index} ${offset}`);
+    if (found !== undefined) return found;
+    throw badObject(
+      `no function starts at offset ${offset} of section '${section.name}', which it calls`,
+      insn.place,
+    );
+  }
+
+  private definingSection(symbol: ElfSymbol, insn: CodeSlot): ElfSection {
+    if (symbol.section === sectionIndexes.undefined) {
+      const weak = symbol.binding === symbolBindings.weak ? 'weak ' : '';
+      throw badObject(
+        `${weak}extern '${symbol.name}'${this.externOrigin(symbol.name)} cannot be resolved here`,
+        insn.place,
+        'externs of the kernel (.ksyms, .kconfig) are not supported yet; define it in the object',
+      );
+    }
+    const section = this.context.source.elf.sections[symbol.section];
+    if (section === undefined) throw badObject(`symbol '${symbol.name}' is in no section`, insn.place);
+    return section;
+  }
+
+  /** Which of the sections that only BTF has declares an extern. */
+  private externOrigin(name: string): string {
+    const { btf } = this.context.source;
+    for (let id = 1; btf !== undefined && id < btf.typeCount; id++) {
+      const type = btf.kind(id) === 'datasec' ? btf.type(id) : undefined;
+      if (type?.kind !== 'datasec') continue;
+      if (type.name !== '.kconfig' && type.name !== '.ksyms') continue;
+      if (type.variables.some((variable) => btf.type(variable.type).name === name)) return ` of ${type.name}`;
+    }
+    return '';
+  }
+
+  /** A load of a map, or of a variable's address. */
+  private resolveLoad(
+    program: Assembly,
+    insn: CodeSlot,
+    target: { section: ElfSection; symbol: ElfSymbol },
+  ): void {
+    const { section, symbol } = target;
+    const slot = insn.part.base + insn.slot;
+    const data = this.dataMaps.get(section.index);
+    const offset = symbol.value + (data !== undefined || symbol.type === symbolTypes.section ? insn.imm : 0);
+    if (data !== undefined) {
+      if (offset < 0 || offset > data.spec.valueSize) {
+        throw badObject(
+          `it loads the address ${offset} of section '${section.name}', of ${section.size} bytes`,
+          insn.place,
+        );
+      }
+      insn.src = pseudo.mapValue;
+      insn.imm = 0;
+      insn.secondImm = offset;
+      program.references.push({ kind: 'mapValue', slot, map: data.spec.name, offset });
+      return;
+    }
+    const map = this.mapsAt.get(`${section.index} ${offset}`);
+    if (map === undefined) {
+      throw badObject(
+        `it loads '${symbol.name || section.name}', at offset ${offset} of section '${section.name}', where no map or variable is`,
+        insn.place,
+      );
+    }
+    insn.src = pseudo.mapFd;
+    insn.imm = 0;
+    program.references.push({ kind: 'map', slot, map: map.spec.name });
+  }
+}
+
+/** A function's place in a program: its first slot, and its code, a copy. */
+interface Part {
+  readonly of: ElfFunction;
+  readonly base: number;
+  readonly code: Uint8Array;
+}
+
+/** A program as it grows. */
+class Assembly {
+  readonly parts: Part[] = [];
+  readonly placed = new Map<ElfFunction, number>();
+  readonly references: SpecReference[] = [];
+  private slots = 0;
+
+  append(of: ElfFunction): Part {
+    const part = { of, base: this.slots, code: Uint8Array.from(of.section.data.subarray(of.start, of.end)) };
+    this.parts.push(part);
+    this.placed.set(of, part.base);
+    this.slots += part.code.length / slotSize;
+    return part;
+  }
+}
+
+/** One instruction slot in a part: the fields that linking looks at. */
+class CodeSlot {
+  readonly part: Part;
+  readonly slot: number;
+  private readonly view: DataView;
+
+  constructor(part: Part, slot: number) {
+    this.part = part;
+    this.slot = slot;
+    this.view = new DataView(part.code.buffer, part.code.byteOffset + slot * slotSize);
+  }
+
+  get opcode(): number {
+    return this.view.getUint8(0);
+  }
+
+  get src(): number {
+    return this.view.getUint8(1) >> 4;
+  }
+
+  set src(value: number) {
+    this.view.setUint8(1, (this.view.getUint8(1) & 0xf) | (value << 4));
+  }
+
+  get imm(): number {
+    return this.view.getInt32(4, true);
+  }
+
+  set imm(value: number) {
+    this.view.setInt32(4, value, true);
+  }
+
+  set secondImm(value: number) {
+    this.view.setInt32(slotSize + 4, value, true);
+  }
+
+  /** In its section. */
+  get offset(): number {
+    return this.part.of.start + this.slot * slotSize;
+  }
+
+  /** For messages. */
+  get place(): string {
+    return `section '${this.part.of.section.name}', function '${this.part.of.name}', instruction ${this.slot}`;
+  }
+}

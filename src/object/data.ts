@@ -1,0 +1,117 @@
+/**
+ * Global variables: sections `.data`, `.rodata`, `.bss` (and those with more after a dot) become arrays of one
+ * element, named, flagged and typed as libbpf does, and each variable a typed window into one.
+ */
+import { sizeOf } from '../btf/query.ts';
+import type { Btf } from '../btf/read.ts';
+import { type BtfDatasec, btfLinkages } from '../btf/types.ts';
+import { type ElfSection, type ElfSymbol, sectionFlags, sectionTypes, symbolTypes } from '../elf/elf.ts';
+import { mapTypes } from '../uapi/map-types.ts';
+import { badObject, emptyMap, type ObjectSource, type PlacedMap } from './source.ts';
+import type { VariableSpec } from './spec.ts';
+
+/** BPF_F_RDONLY_PROG, BPF_F_MMAPABLE. */
+const mapFlags = { readOnlyProg: 1 << 7, mmapable: 1 << 10 } as const;
+/** BPF_OBJ_NAME_LEN less its NUL. */
+const maxMapName = 15;
+const sectionName = /^\.(data|rodata|bss)($|\.)/;
+
+/**
+ * libbpf's name for the map of a section: the object's name, as much as fits in front of the section's (which
+ * is counted as at least seven characters, so that all maps of an object start alike); a section with a
+ * second dot keeps its own name.
+ */
+export function dataMapName(object: string, section: string): string {
+  const isCustom = section.indexOf('.', 1) > 0;
+  const room = isCustom ? 0 : maxMapName - Math.max(7, section.length);
+  return `${object.slice(0, room)}${section}`.slice(0, maxMapName).replace(/[^A-Za-z0-9_.]/g, '_');
+}
+
+/** The DATASEC of each section that BTF knows. */
+function datasecs(btf: Btf | undefined): Map<string, { id: number; type: BtfDatasec }> {
+  const found = new Map<string, { id: number; type: BtfDatasec }>();
+  for (let id = 1; btf !== undefined && id < btf.typeCount; id++) {
+    const type = btf.kind(id) === 'datasec' ? btf.type(id) : undefined;
+    if (type?.kind === 'datasec') found.set(type.name, { id, type });
+  }
+  return found;
+}
+
+/** User space may map the section where it has a variable that another file can see. */
+function isMmapable(btf: Btf, datasec: BtfDatasec): boolean {
+  return datasec.variables.some((variable) => {
+    const type = btf.type(variable.type);
+    return type.kind === 'var' && type.linkage !== btfLinkages.static;
+  });
+}
+
+function dataMap(
+  source: ObjectSource,
+  section: ElfSection,
+  datasec: { id: number; type: BtfDatasec } | undefined,
+): PlacedMap {
+  if (section.size > 0xffffffff)
+    throw badObject(`${section.size} bytes of variables`, `section '${section.name}'`);
+  const readOnly = section.name.startsWith('.rodata');
+  const mmapable = source.btf !== undefined && datasec !== undefined && isMmapable(source.btf, datasec.type);
+  const spec = {
+    ...emptyMap(dataMapName(source.name, section.name)),
+    type: mapTypes.array.id,
+    keySize: 4,
+    valueSize: section.size,
+    maxEntries: 1,
+    flags: (readOnly ? mapFlags.readOnlyProg : 0) | (mmapable ? mapFlags.mmapable : 0),
+    btfValueTypeId: datasec?.id ?? 0,
+    freeze: readOnly,
+    // An array starts with zeros, which is all that .bss has to say.
+    contents:
+      section.type === sectionTypes.nobits
+        ? []
+        : [{ key: new Uint8Array(4), value: Uint8Array.from(section.data) }],
+  };
+  return { spec, section, offset: 0, isData: true };
+}
+
+function symbolVariables(symbols: readonly ElfSymbol[], map: string): VariableSpec[] {
+  return symbols.map(({ name, value, size }) => ({ name, map, offset: value, size, btfTypeId: 0 }));
+}
+
+/**
+ * The maps of the object's data sections and the variables in them. A static variable of a function has the
+ * name of its symbol ('count.calls') where its plain name is taken.
+ */
+export function dataMaps(source: ObjectSource): { maps: PlacedMap[]; variables: Map<string, VariableSpec> } {
+  const { elf, btf } = source;
+  const known = datasecs(btf);
+  const maps: PlacedMap[] = [];
+  const variables = new Map<string, VariableSpec>();
+  for (const section of elf.sections) {
+    const isData = sectionName.test(section.name) && (section.flags & sectionFlags.alloc) !== 0;
+    if (!isData || section.size === 0) continue;
+    const datasec = known.get(section.name);
+    const map = dataMap(source, section, datasec);
+    maps.push(map);
+    const symbols = elf.symbols.filter(
+      ({ section: index, type, name }) =>
+        index === section.index && type === symbolTypes.object && name !== '',
+    );
+    const names = new Map(symbols.map(({ value, name }) => [value, name]));
+    const found: VariableSpec[] =
+      btf === undefined || datasec === undefined
+        ? symbolVariables(symbols, map.spec.name)
+        : datasec.type.variables.map(({ type: id, offset }) => {
+            const variable = btf.type(id);
+            const btfTypeId = variable.kind === 'var' ? variable.type : 0;
+            return { name: variable.name, map: map.spec.name, offset, size: sizeOf(btf, id), btfTypeId };
+          });
+    for (const variable of found) {
+      const name = variables.has(variable.name)
+        ? (names.get(variable.offset) ?? variable.name)
+        : variable.name;
+      if (variables.has(name))
+        throw badObject(`two variables are named '${name}'`, `section '${section.name}'`);
+      variables.set(name, { ...variable, name });
+    }
+  }
+  return { maps, variables };
+}

@@ -1,0 +1,3 @@
+export * from './open.ts';
+export * from './sections.ts';
+export * from './spec.ts';

@@ -1,0 +1,45 @@
+/** What the parts of the object reader share: the file, its BTF, and errors that name a place in it. */
+import { SkepError } from '../base/errors.ts';
+import type { Btf } from '../btf/read.ts';
+import type { ElfFile, ElfSection } from '../elf/elf.ts';
+import type { MapSpec } from './spec.ts';
+
+export interface ObjectSource {
+  readonly elf: ElfFile;
+  /** With sizes and offsets filled in. */
+  readonly btf: Btf | undefined;
+  /** The object's name: its file's, up to the first dot. */
+  readonly name: string;
+}
+
+/** A map and where in the ELF file its definition is. */
+export interface PlacedMap {
+  readonly spec: MapSpec;
+  readonly section: ElfSection;
+  readonly offset: number;
+  /** Whether it holds variables: programs refer to its value rather than to it. */
+  readonly isData: boolean;
+}
+
+export function badObject(message: string, where?: string, hint?: string): SkepError {
+  return new SkepError({ code: 'object', message, where, hint });
+}
+
+/** A map with everything at zero. */
+export function emptyMap(name: string): MapSpec {
+  return {
+    name,
+    type: 0,
+    keySize: 0,
+    valueSize: 0,
+    maxEntries: 0,
+    flags: 0,
+    mapExtra: 0n,
+    pinning: 'none',
+    btfKeyTypeId: 0,
+    btfValueTypeId: 0,
+    inner: undefined,
+    contents: [],
+    freeze: false,
+  };
+}
