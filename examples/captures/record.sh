@@ -1,7 +1,7 @@
 #!/bin/sh
 # Records network.pcap: what two hosts say to each other, in two network namespaces that this script makes
 # and removes. HTTP, DNS, ping, IPv6, VLANs (also two tags), fragments, a refused connection. Nothing leaves
-# the machine. Needs root, iproute2, tcpdump, python3, curl, dig and ping.
+# the machine. Needs root, iproute2, tcpdump, python3, curl, dig and ping. Then to-pcapng.ts converts it.
 #
 #   client 192.0.2.1, 2001:db8::1   <── veth ──>   192.0.2.2, 2001:db8::2 server
 #   VLAN 42: 198.51.100.0/24     802.1ad tag 7 around VLAN 43: 203.0.113.0/24
@@ -12,9 +12,10 @@ server=skep-server-$$
 work=$(mktemp -d)
 
 cleanup() {
-	for pid in ${started:-}; do kill "$pid" 2>/dev/null || true; done
-	ip netns del "$client" 2>/dev/null || true
-	ip netns del "$server" 2>/dev/null || true
+	for ns in "$client" "$server"; do
+		for pid in $(ip netns pids "$ns" 2>/dev/null); do kill "$pid"; done
+		ip netns del "$ns" 2>/dev/null || true
+	done
 	rm -rf "$work"
 }
 trap cleanup EXIT
@@ -71,7 +72,6 @@ for ns in "$client" "$server"; do
 		on "$ns" ip tuntap add "$tap" mode tap
 		on "$ns" ip link set "$tap" address "02:00:00:00:00:0$n" mtu 1400 up
 		on "$ns" python3 "$work/vlan.py" "$tap" "${vlan#*:}" &
-		started="${started:-} $!"
 	done
 	on "$ns" ip addr add "192.0.2.$n/24" dev eth0
 	on "$ns" ip addr add "2001:db8::$n/64" dev eth0 nodad
@@ -97,7 +97,6 @@ done
 mkdir "$work/www"
 for i in $(seq 1 60); do echo "<p>Line $i of a page that is longer than one packet.</p>"; done >"$work/www/index.html"
 on "$server" python3 -m http.server 80 --bind :: --directory "$work/www" >/dev/null 2>&1 &
-started="${started:-} $!"
 cat >"$work/dns.py" <<'PY'
 """Answers every A and AAAA question with the server's address."""
 import socket
@@ -113,19 +112,16 @@ with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
         s.sendto(header + query[12:end + 4] + answer, peer)
 PY
 on "$server" python3 "$work/dns.py" &
-started="$started $!"
 on "$server" python3 -c "
 import socket
 with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
     s.bind(('::', 5000))
     while True: s.recv(65536)" &
-started="$started $!"
 sleep 1
 
 # Traffic ----------------------------------------------------------------------------------------------
-on "$server" tcpdump -q -i eth0 --immediate-mode -s 0 -U -Z root -w "$work/network.pcap" 2>/dev/null &
+ip netns exec "$server" tcpdump -q -i eth0 --immediate-mode -s 0 -U -Z root -w "$work/network.pcap" 2>/dev/null &
 tcpdump=$!
-started="$started $tcpdump"
 sleep 1
 curl="curl -s -o /dev/null --max-time 5"
 on "$client" dig +short +nocookie @192.0.2.2 www.skep.example A >/dev/null
