@@ -40,9 +40,9 @@ export function validate(view: DataView, offsets: readonly number[], stringsLeng
   };
   const variable = (at: number): void => {
     type(at);
-    if (u32(at) === 0 || kindOf(u32(offsets[u32(at)]! + 4)) !== 'var') {
-      fail(`type ${u32(at)} in it is no variable`);
-    }
+    const kind = u32(at) === 0 ? 'void' : kindOf(u32(offsets[u32(at)]! + 4));
+    // `.ksyms` has functions too.
+    if (kind !== 'var' && kind !== 'func') fail(`type ${u32(at)} in it is no variable`);
   };
   for (id = 1; id < count; id++) {
     const at = offsets[id]!;
