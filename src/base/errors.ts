@@ -49,7 +49,7 @@ export class SkepError extends Error {
 }
 
 export class Bug extends Error {
-  override readonly name = 'Bug';
+  override readonly name: string = 'Bug';
 }
 
 /** Closes an exhaustive switch: the compiler reports a missing case, the runtime a value outside its type. */

@@ -42,28 +42,40 @@ export interface Runtime {
   trace(message: string): void;
 }
 
-/** One run's packet, where the program type has one; helpers that move its edges change it. */
+/**
+ * One run's packet, where the program type has one. Its edges are the data, data_end and data_meta fields of
+ * the context struct (packet.ts); helpers that move them write there.
+ */
 export interface PacketContext {
-  /** Address of the context struct whose data/data_end fields follow the packet. */
+  /** Address of the context struct. */
   readonly ctx: number;
   /** Address and bytes of the buffer that holds headroom, packet and tailroom. */
   readonly buffer: number;
   readonly bufferSize: number;
+  /** Where the link and the network header start: what classic loads at SKF_LL_OFF and SKF_NET_OFF count from. */
+  readonly linkHeader?: number | undefined;
+  readonly networkHeader?: number | undefined;
 }
 
 export interface RunContext {
   /** r1 on entry. */
   readonly ctx: number;
   readonly packet?: PacketContext | undefined;
+  /** How many instructions the run may take before it is stopped with a SkepError; a default where absent. */
+  readonly budget?: number | undefined;
 }
 
 export interface Executable {
   readonly program: RunnableProgram;
-  /** Runs to exit; r0 as unsigned 64 bits. */
+  /**
+   * Runs to exit; r0 as unsigned 64 bits.
+   * @throws {SkepError} code `budget`, where the run takes too many instructions
+   */
   run(context: RunContext): bigint;
 }
 
 export interface Engine {
   readonly name: 'interp' | 'jit';
+  /** @throws {SkepError} code `not-runnable`, where it holds what this runtime cannot do */
   load(program: RunnableProgram, runtime: Runtime): Executable;
 }

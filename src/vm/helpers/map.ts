@@ -1,0 +1,28 @@
+/** Helpers on maps: bpf_map_lookup_elem(), bpf_map_update_elem(), bpf_map_delete_elem(). */
+import { Bug } from '../../base/errors.ts';
+import type { BpfMap } from '../../maps/types.ts';
+import { type Helper, type HelperCall, returnInt, returnU32 } from './types.ts';
+
+/** The map in register 1. */
+function mapArgument(call: HelperCall): BpfMap {
+  const map = call.u32[3] === 0 ? call.runtime.mapAt(call.u32[2]!) : undefined;
+  if (map === undefined) throw new Bug(`no map at 0x${call.u64[1]!.toString(16)}`);
+  return map;
+}
+
+export const mapLookupElem: Helper = (call) => {
+  const map = mapArgument(call);
+  returnU32(call, map.lookup(call.argument(2, map.def.keySize), call.runtime.cpu()));
+};
+
+export const mapUpdateElem: Helper = (call) => {
+  const map = mapArgument(call);
+  const key = call.argument(2, map.def.keySize);
+  const value = call.argument(3, map.def.valueSize);
+  returnInt(call, map.update(key, value, call.u64[4]!, call.runtime.cpu()));
+};
+
+export const mapDeleteElem: Helper = (call) => {
+  const map = mapArgument(call);
+  returnInt(call, map.delete(call.argument(2, map.def.keySize)));
+};

@@ -1,0 +1,13 @@
+export { MemoryFault, ProgramFault } from './faults.ts';
+export { helperImplementations } from './helpers/table.ts';
+export { DEFAULT_BUDGET, interpreter } from './interp/interpreter.ts';
+export { type PacketFields, packetFields } from './packet.ts';
+export type {
+  Engine,
+  Executable,
+  PacketContext,
+  RunContext,
+  RunnableProgram,
+  Runtime,
+  Task,
+} from './types.ts';

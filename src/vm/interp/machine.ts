@@ -1,0 +1,235 @@
+/**
+ * The state of one program that is running: registers, program counter, frames; and the check that every
+ * access passes. What the instructions do to it is in operations.ts.
+ *
+ * The register file is r0 … r10, followed by the program's constants: an immediate operand is a register
+ * that nothing writes, so that each operation exists once. The same bytes are seen as 64-bit and as 32-bit
+ * values (word 2n is the low half of register n), which JavaScript engines keep unboxed.
+ */
+import { SkepError } from '../../base/errors.ts';
+import type { KernelMemory } from '../../memory/types.ts';
+import { MemoryFault, ProgramFault } from '../faults.ts';
+import type { HelperCall } from '../helpers/types.ts';
+import { type PacketFields, packetFields } from '../packet.ts';
+import type { Executable, PacketContext, RunContext, Runtime } from '../types.ts';
+import type { Plan } from './compile.ts';
+import { STACK_BYTES, stackPool, takeStack } from './stacks.ts';
+
+/** MAX_CALL_FRAMES. */
+const MAX_FRAMES = 8;
+/** BPF_MAX_LOOPS: how often a frame's may_goto goes on. */
+const MAX_LOOPS = 8 * 1024 * 1024;
+/** MAX_TAIL_CALL_CNT, for one run. */
+const MAX_TAIL_CALLS = 33;
+
+/** The program counter of a program that has ended. */
+export const HALTED = -1;
+
+/** What all programs that one run passes through share. */
+export interface Run {
+  readonly context: RunContext;
+  /** Instructions left. */
+  budget: number;
+  tailCalls: number;
+}
+
+/** An executable that a tail call can enter within a run. */
+export interface Enterable extends Executable {
+  enter(run: Run): bigint;
+}
+
+interface Frame {
+  readonly returnTo: number;
+  /** r6 … r9 of the caller. */
+  readonly saved: BigInt64Array;
+  readonly stack: number;
+  readonly loops: number;
+}
+
+export class Machine implements HelperCall {
+  readonly i64: BigInt64Array;
+  readonly u64: BigUint64Array;
+  readonly i32: Int32Array;
+  readonly u32: Uint32Array;
+  readonly plan: Plan;
+  readonly runtime: Runtime;
+  readonly memory: KernelMemory;
+  /** Slot of the next instruction; while one runs, it is at `pc - 1`. */
+  pc = HALTED;
+  private run: Run | undefined;
+  private packet: PacketContext | undefined;
+  private readonly fields: PacketFields | undefined;
+  /** The packet's buffer, [start, end); empty where there is none. */
+  private bufferStart = 0;
+  private bufferEnd = 0;
+  private readonly frames: Frame[] = [];
+  private readonly pool: number[];
+  private stack = 0;
+  private loops = 0;
+
+  constructor(plan: Plan, runtime: Runtime) {
+    this.plan = plan;
+    this.runtime = runtime;
+    this.memory = runtime.memory;
+    this.fields = packetFields(plan.program.progType);
+    this.pool = stackPool(runtime.memory);
+    const file = new ArrayBuffer(8 * (11 + plan.constants.length));
+    this.i64 = new BigInt64Array(file);
+    this.u64 = new BigUint64Array(file);
+    this.i32 = new Int32Array(file);
+    this.u32 = new Uint32Array(file);
+    this.i64.set(plan.constants, 11);
+  }
+
+  get context(): RunContext {
+    return this.run!.context;
+  }
+
+  /** Ready at slot 0: r1 the context, r10 a fresh stack, all else zero. */
+  start(run: Run): void {
+    this.run = run;
+    this.packet = run.context.packet;
+    this.bufferStart = this.packet?.buffer ?? 0;
+    this.bufferEnd = this.bufferStart + (this.packet?.bufferSize ?? 0);
+    this.i64.fill(0n, 0, 11);
+    this.setAddress(1, run.context.ctx);
+    this.pushStack();
+    this.pc = 0;
+  }
+
+  /** Lets go of the run, also after a fault in the middle of it. */
+  stop(): void {
+    while (this.frames.length > 0) this.popFrame();
+    this.pool.push(this.stack);
+    this.run = undefined;
+    this.packet = undefined;
+  }
+
+  private pushStack(): void {
+    this.stack = takeStack(this.memory, this.pool);
+    this.loops = MAX_LOOPS;
+    this.setAddress(10, this.stack + STACK_BYTES);
+  }
+
+  private popFrame(): void {
+    const frame = this.frames.pop()!;
+    this.pool.push(this.stack);
+    this.pc = frame.returnTo;
+    this.stack = frame.stack;
+    this.loops = frame.loops;
+    this.i64.set(frame.saved, 6);
+    this.setAddress(10, this.stack + STACK_BYTES);
+  }
+
+  /** Calls the subprogram at `slot`. */
+  call(slot: number): void {
+    if (this.frames.length + 1 === MAX_FRAMES) this.fault(`more than ${MAX_FRAMES} frames of calls`);
+    const { stack, loops } = this;
+    this.frames.push({ returnTo: this.pc, saved: this.i64.slice(6, 10), stack, loops });
+    this.pushStack();
+    this.pc = slot;
+  }
+
+  exit(): void {
+    if (this.frames.length === 0) this.pc = HALTED;
+    else this.popFrame();
+  }
+
+  /** Whether a may_goto goes on (falls through): it counts for each frame. */
+  mayLoop(): boolean {
+    return this.loops-- > 0;
+  }
+
+  /**
+   * bpf_tail_call(ctx r1, program array r2, index r3). The target takes this frame's place: when it exits,
+   * this frame does, with the target's r0. Where there is no target, the program goes on.
+   */
+  tailCall(): void {
+    const run = this.run!;
+    const map = this.runtime.mapAt(this.u32[4]!);
+    if (map === undefined || this.u32[5] !== 0) this.fault('bpf_tail_call through what is no map');
+    const index = this.u32[6]!;
+    if (index >= map.def.maxEntries || run.tailCalls >= MAX_TAIL_CALLS) return;
+    const target = this.runtime.progAt(map, index) as Enterable | undefined;
+    if (target === undefined) return;
+    run.tailCalls++;
+    this.u64[0] = target.enter(run);
+    this.exit();
+  }
+
+  setAddress(register: number, address: number): void {
+    this.u32[2 * register] = address;
+    this.u32[2 * register + 1] = 0;
+  }
+
+  /** The address `register` + `off`, after checking that the program may access `size` bytes there. */
+  reach(register: number, off: number, size: number): number {
+    const address = this.u32[2 * register]! + off;
+    // Nothing is allocated within a 16-bit offset of either end of the 32-bit space, so a sum that leaves
+    // or enters it is never good.
+    if (this.u32[2 * register + 1] !== 0 || !this.memory.isAllocated(address, size)) {
+      this.memoryFault(register, off, size);
+    }
+    if (address < this.bufferEnd && address >= this.bufferStart && !this.inPacket(address, size)) {
+      this.memoryFault(register, off, size);
+    }
+    return address;
+  }
+
+  argument(register: number, size: number): number {
+    return this.reach(register, 0, size);
+  }
+
+  private inPacket(address: number, size: number): boolean {
+    const { fields, packet } = this;
+    if (fields === undefined || packet === undefined) return true;
+    const { view } = this.memory;
+    const data = view.getUint32(packet.ctx + fields.data, true);
+    const meta = view.getUint32(packet.ctx + fields.dataMeta, true);
+    const end = view.getUint32(packet.ctx + fields.dataEnd, true);
+    // A context that does not offer metadata has zero there.
+    const from = meta !== 0 && meta < data ? meta : data;
+    return address >= from && address + size <= end;
+  }
+
+  /** Address of `size` bytes of the packet at `offset`, as classic loads count; 0 where it has none there. */
+  packetBytes(offset: number, size: number): number {
+    const { fields, packet } = this;
+    if (fields === undefined || packet === undefined) return 0;
+    const { view } = this.memory;
+    const data = view.getUint32(packet.ctx + fields.data, true);
+    const end = view.getUint32(packet.ctx + fields.dataEnd, true);
+    const address = classicAddress(packet, data, offset);
+    return address === 0 || address + size > end ? 0 : address;
+  }
+
+  private memoryFault(register: number, off: number, size: number): never {
+    const address = BigInt.asUintN(64, this.u64[register]! + BigInt(off));
+    throw new MemoryFault(this.pc - 1, address, size);
+  }
+
+  fault(message: string): never {
+    throw new ProgramFault(this.pc - 1, message);
+  }
+
+  overBudget(): never {
+    throw new SkepError({
+      code: 'budget',
+      message: `program ${this.plan.program.name} was stopped: it took more instructions than a run may`,
+      where: `instruction ${this.pc}`,
+      hint: 'give the run a larger budget, or the program a shorter loop',
+    });
+  }
+}
+
+/** linux/filter.h: negative offsets of classic loads count from the network and from the link header. */
+const SKF_NET_OFF = -0x100000;
+const SKF_LL_OFF = -0x200000;
+
+function classicAddress(packet: PacketContext, data: number, offset: number): number {
+  if (offset >= 0) return data + offset;
+  const [base, from] =
+    offset >= SKF_NET_OFF ? [packet.networkHeader, SKF_NET_OFF] : [packet.linkHeader, SKF_LL_OFF];
+  if (base === undefined || offset < SKF_LL_OFF) return 0;
+  return base + (offset - from);
+}
