@@ -18,7 +18,7 @@ import {
   UMAX,
   UMIN,
 } from '../state/layout.ts';
-import { tnumIntersect, tnumRange, tnumSubreg, tnumWithSubreg } from './tnum.ts';
+import { tnumIntersect, tnumNext, tnumRange, tnumSubreg, tnumWithSubreg } from './tnum.ts';
 import {
   HIGH_HALF,
   highU,
@@ -132,6 +132,24 @@ export function update64FromTnum(file: RegFile, r: number): void {
   if (largest < i64[r + SMAX]!) i64[r + SMAX] = largest;
   if (value > u64[r + UMIN]!) u64[r + UMIN] = value;
   if (all < u64[r + UMAX]!) u64[r + UMAX] = all;
+  meetInOneValue(file, r);
+}
+
+/** Where the unsigned range and the tnum have one value in common, that is the value. */
+function meetInOneValue(file: RegFile, r: number): void {
+  const { u64 } = file;
+  const min = u64[r + UMIN]!;
+  const max = u64[r + UMAX]!;
+  const next = tnumNext(u64, r + TNUM_VALUE, min);
+  const value = u64[r + TNUM_VALUE]!;
+  const mask = u64[r + TNUM_MASK]!;
+  if (uq(min & uq(~mask)) === value) {
+    if (next > max) setConst(file, r, min);
+  } else if (next === uq(value | mask)) {
+    setConst(file, r, next);
+  } else if (next <= max && tnumNext(u64, r + TNUM_VALUE, next) > max) {
+    setConst(file, r, next);
+  }
 }
 
 /** All ranges learn from the tnum (__update_reg_bounds). */
@@ -180,6 +198,14 @@ function deduce32(file: RegFile, r: number): void {
   if (lowest <= highest) {
     if (lowest > u32[w + U32_MIN]!) u32[w + U32_MIN] = lowest;
     if (highest < u32[w + U32_MAX]!) u32[w + U32_MAX] = highest;
+  } else if (u32[w + U32_MAX]! < lowest) {
+    // The signed range has both signs, and the unsigned one none of its negative numbers …
+    i32[w + S32_MIN] = sw(u32[w + U32_MIN]!);
+    if (highest < u32[w + U32_MAX]!) u32[w + U32_MAX] = highest;
+  } else if (highest < u32[w + U32_MIN]!) {
+    // … or none of its others.
+    i32[w + S32_MAX] = sw(u32[w + U32_MAX]!);
+    if (lowest > u32[w + U32_MIN]!) u32[w + U32_MIN] = lowest;
   }
 }
 
@@ -198,11 +224,10 @@ function deduce64(file: RegFile, r: number): void {
     if (lowest > u64[r + UMIN]!) u64[r + UMIN] = lowest;
     if (highest < u64[r + UMAX]!) u64[r + UMAX] = highest;
   } else if (u64[r + UMAX]! < lowest) {
-    // The signed range has both signs, and the unsigned one none of its negative numbers …
+    // As in deduce32.
     i64[r + SMIN] = sq(u64[r + UMIN]!);
     if (highest < u64[r + UMAX]!) u64[r + UMAX] = highest;
   } else if (highest < u64[r + UMIN]!) {
-    // … or none of its others.
     i64[r + SMAX] = sq(u64[r + UMAX]!);
     if (lowest > u64[r + UMIN]!) u64[r + UMIN] = lowest;
   }

@@ -35,21 +35,20 @@ export type Taken = 1 | 0 | -1;
 export function branchTaken(file: RegFile, a: number, b: number, op: Comparison): Taken {
   take(file, a, A);
   take(file, b, B);
-  return decide(op, a === b);
+  return decide(op);
 }
 
 /** Whether `a cond imm` is decided, the immediate sign-extended to 64 bits. */
 export function branchTakenImm(file: RegFile, a: number, imm: number, op: Comparison): Taken {
   take(file, a, A);
   setConst(work, B, BigInt(imm));
-  return decide(op, false);
+  return decide(op);
 }
 
 const { u64, u32, i32, i64 } = work;
 
-function decide(op: Comparison, same: boolean): Taken {
+function decide(op: Comparison): Taken {
   const word = op.bits === 32;
-  if (same) return compareWithItself(op.cond, word);
   switch (op.cond) {
     case 'eq':
       return equal(word);
@@ -144,33 +143,4 @@ function bitsSet(word: boolean): Taken {
   const bits = u64[bIsKnown ? T2 : T]!;
   if (uq(u64[other]! & bits) !== 0n) return 1;
   return uq(uq(u64[other]! | u64[other + 1]!) & bits) === 0n ? 0 : -1;
-}
-
-/** A register compared with itself is equal to itself; only for `set` does its value matter. */
-function compareWithItself(cond: JmpCond, word: boolean): Taken {
-  switch (cond) {
-    case 'eq':
-    case 'ge':
-    case 'le':
-    case 'sge':
-    case 'sle':
-      return 1;
-    case 'ne':
-    case 'gt':
-    case 'lt':
-    case 'sgt':
-    case 'slt':
-      return 0;
-    case 'set':
-      takeTnums(word);
-      if (u64[T + 1] === 0n) return u64[T] !== 0n ? 1 : 0;
-      return (word ? spansZero32() : spansZero64()) ? -1 : 1;
-  }
-}
-
-function spansZero64(): boolean {
-  return i64[A + SMIN]! <= 0n && i64[A + SMAX]! >= 0n;
-}
-function spansZero32(): boolean {
-  return i32[2 * A + S32_MIN]! <= 0 && i32[2 * A + S32_MAX]! >= 0;
 }

@@ -7,5 +7,6 @@ export * from './bounds.ts';
 export * from './branch.ts';
 export * from './compare.ts';
 export * from './extend.ts';
+export * from './fork.ts';
 export * from './refine.ts';
 export * from './tnum.ts';

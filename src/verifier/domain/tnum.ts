@@ -68,6 +68,25 @@ export function tnumIsAligned(t: Tnums, a: number, size: bigint): boolean {
   return uq(uq(t[a]! | t[a + 1]!) & uq(size - 1n)) === 0n;
 }
 
+/**
+ * The smallest value of `a` above `z`; its largest where there is none, its smallest where `z` is below all.
+ * Let d be the highest known bit in which `z` differs from `a`. Where `z` lacks a one there, the successor is
+ * `z` above d and the least possible from d down; else it counts up in the unknown bits above d.
+ */
+export function tnumNext(t: Tnums, a: number, z: bigint): bigint {
+  const value = t[a]!;
+  const mask = t[a + 1]!;
+  const known = uq(~mask);
+  const largest = uq(value | mask);
+  if (z >= largest) return largest;
+  if (z < value) return value;
+  const differs = uq(uq(z ^ value) & known);
+  const below = smear(differs);
+  const top = uq(below ^ uq(below >> 1n));
+  if (uq(value & top) !== 0n) return uq(uq(z & uq(~below)) | uq(value & below));
+  return uq(value | uq(uq(uq(uq(z | known) | below) + 1n) & mask));
+}
+
 export function tnumAdd(t: Tnums, a: number, b: number): void {
   const unknown = uq(t[a + 1]! | t[b + 1]!);
   const smallest = uq(t[a]! + t[b]!);
