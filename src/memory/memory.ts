@@ -44,7 +44,7 @@ class WasmKernelMemory implements KernelMemory {
   constructor(limitBytes: number) {
     this.limit = Math.min(ARENA_START + limitBytes, ARENA_END);
     this.end = ARENA_START + FIRST_ARENA;
-    this.wasm = new WebAssembly.Memory({ initial: this.end / WASM_PAGE, maximum: 65536 });
+    this.wasm = reserve(this.end / WASM_PAGE);
     this.u8 = new Uint8Array(this.wasm.buffer);
     this.view = new DataView(this.wasm.buffer);
     this.shadow = new Shadow(this.end);
@@ -110,6 +110,18 @@ class WasmKernelMemory implements KernelMemory {
     const found = this.freeList.take(want);
     if (found === undefined) throw outOfMemory(size);
     return found;
+  }
+}
+
+function reserve(pages: number): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: 65536 });
+  } catch {
+    throw new BpfError(
+      'ENOMEM',
+      'reserving address space for a kernel',
+      'close kernels that are no longer used',
+    );
   }
 }
 

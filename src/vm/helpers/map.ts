@@ -1,13 +1,11 @@
 /** Helpers on maps: bpf_map_lookup_elem(), bpf_map_update_elem(), bpf_map_delete_elem(). */
-import { Bug } from '../../base/errors.ts';
 import type { BpfMap } from '../../maps/types.ts';
 import { type Helper, type HelperCall, returnInt, returnU32 } from './types.ts';
 
 /** The map in register 1. */
 function mapArgument(call: HelperCall): BpfMap {
   const map = call.u32[3] === 0 ? call.runtime.mapAt(call.u32[2]!) : undefined;
-  if (map === undefined) throw new Bug(`no map at 0x${call.u64[1]!.toString(16)}`);
-  return map;
+  return map ?? call.fault(`no map at 0x${call.u64[1]!.toString(16)}`);
 }
 
 export const mapLookupElem: Helper = (call) => {

@@ -14,6 +14,8 @@ export interface HelperCall {
   readonly context: RunContext;
   /** The pointer in `register`; an engine that checks makes sure that `size` bytes are the program's there. */
   argument(register: number, size: number): number;
+  /** For what a verified program cannot do. */
+  fault(message: string): never;
 }
 
 export type Helper = (call: HelperCall) => void;
