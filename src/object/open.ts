@@ -64,7 +64,8 @@ function programSpec(linker: Linker, main: ElfFunction, license: string): Progra
   try {
     const meaning = sectionMeaning(main.section.name);
     const linked = linker.link(main);
-    return { name: main.name, section: main.section.name, license, ...meaning, ...linked };
+    const section = meaning.autoload ? main.section.name : main.section.name.slice(1);
+    return { name: main.name, section, license, ...meaning, ...linked };
   } catch (error) {
     throw error instanceof SkepError && error.where === undefined
       ? error.at(`program '${main.name}'`)

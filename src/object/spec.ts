@@ -13,7 +13,7 @@ export type SpecReference =
 export interface ProgramSpec {
   /** The function's name in C. */
   name: string;
-  /** The ELF section, as in SEC(): 'xdp', 'tracepoint/syscalls/sys_enter_read'. */
+  /** The ELF section, as in SEC() but for a leading question mark: 'xdp', 'tracepoint/syscalls/sys_enter_read'. */
   section: string;
   /** BPF_PROG_TYPE_* and BPF_* attach type, from the section's name. */
   progType: number;

@@ -1,0 +1,380 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { fuzzReader } from '../../test/support/fuzz.ts';
+import { toHex } from '../base/bytes.ts';
+import { SkepError } from '../base/errors.ts';
+import { codec, readBtf } from '../btf/index.ts';
+import { readElf } from '../elf/index.ts';
+import { type CollectionSpec, openObject } from './index.ts';
+
+const fixtures = fileURLToPath(new URL('../../fixtures/', import.meta.url));
+const read = (name: string): Uint8Array => readFileSync(`${fixtures}objects/${name}.bpf.o`);
+const open = (name: string): CollectionSpec => openObject(read(name), { name: `${name}.bpf.o` });
+
+/** Signed imm and source register of a program's slot. */
+function slot(spec: CollectionSpec, program: string, index: number): { src: number; imm: number } {
+  const { insns } = spec.programs[program]!;
+  const view = new DataView(insns.buffer, insns.byteOffset + index * 8, 8);
+  return { src: view.getUint8(1) >> 4, imm: view.getInt32(4, true) };
+}
+
+/** The first field (instruction offset) of each record. */
+function recordOffsets(records: Uint8Array | undefined, size: number): number[] {
+  const view = new DataView(records!.buffer, records!.byteOffset, records!.byteLength);
+  return Array.from({ length: records!.length / size }, (_, i) => view.getUint32(i * size, true));
+}
+
+test('programs: types, sections, targets, flags', () => {
+  const { programs } = open('programs');
+  const rows = Object.values(programs).map((p) => [
+    p.name,
+    p.section,
+    p.progType,
+    p.expectedAttachType,
+    p.progFlags,
+    p.attachTo,
+    p.autoload,
+    p.license,
+  ]);
+  assert.deepEqual(rows, [
+    ['first', 'xdp', 6, 37, 0, undefined, true, 'Dual MIT/GPL'],
+    ['second', 'xdp', 6, 37, 0, undefined, true, 'Dual MIT/GPL'],
+    ['loop', 'socket', 1, 0, 0, undefined, true, 'Dual MIT/GPL'],
+    ['on_read', 'tp/syscalls/sys_enter_read', 5, 0, 0, 'syscalls/sys_enter_read', true, 'Dual MIT/GPL'],
+    ['optional', 'kprobe/do_exit', 2, 0, 0, 'do_exit', false, 'Dual MIT/GPL'],
+    ['frags', 'xdp.frags', 6, 37, 32, undefined, true, 'Dual MIT/GPL'],
+  ]);
+});
+
+test('subprograms stand behind their callers, with their records', () => {
+  const spec = open('programs');
+  const { first, loop } = spec.programs;
+  const starts = recordOffsets(first!.funcInfo, 8);
+  assert.equal(starts.length, 4, 'first, thrice, twice, add');
+  assert.equal(starts[0], 0);
+  const lines = recordOffsets(first!.lineInfo, 16);
+  for (const start of starts) assert.ok(lines.includes(start), `line info at ${start}`);
+  assert.deepEqual(
+    lines,
+    [...lines].sort((a, b) => a - b),
+  );
+  assert.ok(lines.every((line) => line < first!.insns.length / 8));
+  // bpf_loop's callback is loaded as a function: src 4, relative to the load.
+  const [, callback] = recordOffsets(loop!.funcInfo, 8);
+  const load = Array.from({ length: loop!.insns.length / 8 }, (_, i) => i).find(
+    (i) => loop!.insns[i * 8] === 0x18,
+  )!;
+  assert.deepEqual(slot(spec, 'loop', load), { src: 4, imm: callback! - load - 1 });
+});
+
+test('a hidden function is static in BTF', () => {
+  const btf = readBtf(open('programs').btf!);
+  const linkage = (name: string): unknown => {
+    const type = btf.type(btf.find(name, 'func')!);
+    return type.kind === 'func' && type.linkage;
+  };
+  assert.deepEqual([linkage('add'), linkage('twice'), linkage('thrice')], [0, 1, 0]);
+});
+
+test('maps of BTF: every attribute', () => {
+  const { maps, btf } = open('maps');
+  const types = readBtf(btf!);
+  const key = codec(types, maps['flows']!.btfKeyTypeId);
+  assert.deepEqual(key.decode(Uint8Array.of(1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 4, 0, 5, 0, 0, 0)), {
+    saddr: 1,
+    daddr: 2,
+    sport: 3,
+    dport: 4,
+    proto: 5,
+    pad: [0, 0, 0],
+  });
+  const rows = Object.values(maps).map((m) => [
+    m.name,
+    m.type,
+    m.keySize,
+    m.valueSize,
+    m.maxEntries,
+    m.flags,
+  ]);
+  assert.deepEqual(rows.sort(), [
+    ['bloom', 30, 0, 8, 100, 0],
+    ['events', 27, 0, 0, 4096, 0],
+    ['flows', 1, 16, 16, 128, 1],
+    ['inner_one', 2, 4, 16, 3, 0],
+    ['inner_two', 2, 4, 16, 3, 0],
+    ['jumps', 3, 4, 4, 3, 0],
+    ['outer', 12, 4, 4, 4, 0],
+    ['pinned', 6, 4, 12, 2, 0],
+    ['unseen', 2, 4, 4, 1, 0],
+  ]);
+  assert.equal(maps['bloom']!.mapExtra, 3n);
+  assert.equal(maps['pinned']!.pinning, 'byName');
+  assert.equal(maps['flows']!.pinning, 'none');
+  assert.deepEqual({ ...maps['outer']!.inner, name: '' }, { ...maps['inner_one'], name: '' });
+  assert.deepEqual(maps['outer']!.contents, [
+    { key: Uint8Array.of(1, 0, 0, 0), value: { map: 'inner_one' } },
+    { key: Uint8Array.of(3, 0, 0, 0), value: { map: 'inner_two' } },
+  ]);
+  assert.deepEqual(maps['jumps']!.contents, [{ key: Uint8Array.of(2, 0, 0, 0), value: { program: 'tail' } }]);
+});
+
+test('static maps, wide attributes, and a map of 2^31 entries', () => {
+  const { maps, programs } = open('modern');
+  assert.equal(maps['huge']!.maxEntries, 2 ** 31);
+  assert.equal(maps['arena']!.mapExtra, 0x100000000000n);
+  assert.deepEqual(
+    programs['touch']!.references.map(({ kind, map }) => [kind, map]),
+    [
+      ['map', 'unseen'],
+      ['map', 'huge'],
+      ['map', 'arena'],
+    ],
+  );
+});
+
+for (const name of ['legacy', 'legacy-nobtf']) {
+  test(`maps of old objects (${name})`, () => {
+    const spec = open(name);
+    const rows = Object.values(spec.maps).map((m) => [
+      m.name,
+      m.type,
+      m.keySize,
+      m.valueSize,
+      m.maxEntries,
+      m.flags,
+    ]);
+    assert.deepEqual(rows.slice(0, 2), [
+      ['addresses', 9, 4, 8, 256, 0],
+      ['prefixes', 11, 8, 4, 16, 1],
+    ]);
+    assert.equal(spec.kernVersion, 0x60c00);
+    assert.equal(spec.variables['total']!.size, 4);
+    assert.equal(spec.btf === undefined, name === 'legacy-nobtf');
+  });
+}
+
+describe('global variables', () => {
+  const spec = open('globals');
+  const btf = readBtf(spec.btf!);
+
+  test('sections are arrays, named and flagged as libbpf does', () => {
+    const rows = Object.values(spec.maps).map((m) => [
+      m.name,
+      m.valueSize,
+      m.flags,
+      m.freeze,
+      m.contents.length,
+    ]);
+    assert.deepEqual(rows, [
+      ['globals.data', 28, 0x400, false, 1],
+      ['globals.rodata', 16, 0x480, true, 1],
+      ['.data.tuned', 4, 0x400, false, 1],
+      ['.rodata.banner', 8, 0x480, true, 1],
+      ['.data.private', 8, 0, false, 1],
+      ['globals.bss', 20, 0x400, false, 0],
+    ]);
+  });
+
+  const initial: [string, unknown][] = [
+    ['seed', 0x11223344],
+    ['limits', { low: 10, high: 20, name: 'limits' }],
+    ['mode', 5],
+    ['target', 7],
+    ['table', [1, 2, 3, 4]],
+    ['hidden_count', 9],
+    ['tuned', 3],
+    ['banner', 'hello'],
+    ['private_count', 1n],
+    ['count.____fmt', 'seen %d'],
+  ];
+  for (const [name, want] of initial) {
+    test(`${name} has its type and initial value`, () => {
+      const { map, offset, size, btfTypeId } = spec.variables[name]!;
+      const { value } = spec.maps[map]!.contents[0]!;
+      assert.ok(value instanceof Uint8Array);
+      assert.deepEqual(codec(btf, btfTypeId).decode(value.subarray(offset, offset + size)), want);
+    });
+  }
+
+  test('those of .bss, also of two functions under one name', () => {
+    const { hits, 'count.calls': count, 'other.calls': other } = spec.variables;
+    assert.equal(hits!.map, 'globals.bss');
+    assert.notEqual(count!.offset, other!.offset);
+  });
+
+  test('programs refer to them by map and offset', () => {
+    const { references } = spec.programs['other']!;
+    const { offset } = spec.variables['other.calls']!;
+    assert.deepEqual(references, [{ kind: 'mapValue', slot: 0, map: 'globals.bss', offset }]);
+    assert.deepEqual(slot(spec, 'other', 0), { src: 2, imm: 0 });
+    assert.deepEqual(slot(spec, 'other', 1), { src: 0, imm: offset });
+  });
+
+  test("the object's name is cut so that the map's fits", () => {
+    const names = Object.keys(openObject(read('globals'), { name: 'dir/a-very-long.name.o' }).maps);
+    assert.deepEqual(
+      names.filter((name) => name.startsWith('a')),
+      ['a_very_l.data', 'a_very_l.rodata', 'a_very_l.bss'],
+    );
+  });
+});
+
+test('CO-RE relocations are counted by program', () => {
+  const { programs } = open('core');
+  assert.equal(programs['relocated']!.coreRelocations, 2);
+  assert.equal(programs['plain']!.coreRelocations, 0);
+});
+
+describe('what cannot be opened is refused in one line that says where', () => {
+  const programs = read('programs');
+  const { offset: relocationsAt } = locate(programs, '.relxdp');
+  const patch = (bytes: Uint8Array, at: number, value: number): Uint8Array => {
+    const copy = Uint8Array.from(bytes);
+    copy[at] = value;
+    return copy;
+  };
+  const cases: { name: string; input: Uint8Array; want: RegExp }[] = [
+    {
+      name: 'an extern of .kconfig',
+      input: read('kconfig'),
+      want: /section 'socket', function 'version', instruction 0: extern 'LINUX_KERNEL_VERSION' of \.kconfig/,
+    },
+    {
+      name: 'an extern of .ksyms',
+      input: read('ksyms'),
+      want: /function 'variable'.*extern 'init_task' of \.ksyms/,
+    },
+    {
+      name: 'an unknown section',
+      input: read('unknown-section'),
+      want: /program 'main_prog': SEC\("xdp_main"\) is no section name of libbpf.*did you mean SEC\("xdp"\)/,
+    },
+    {
+      name: 'a relocation of an unknown type',
+      input: patch(programs, relocationsAt + 8, 77),
+      want: /section 'xdp', function 'first', instruction 5: a relocation of type 77 against 'counters'/,
+    },
+    {
+      name: 'a relocation inside an instruction',
+      input: patch(programs, relocationsAt, 44),
+      want: /section 'xdp': a relocation against 'counters' at offset 44/,
+    },
+    {
+      name: 'a load of something that is no map',
+      input: patch(
+        programs,
+        relocationsAt + 12,
+        readElf(programs).symbols.findIndex(({ name }) => name === '_license'),
+      ),
+      want: /instruction 5: it loads '_license', at offset 0 of section 'license', where no map or variable is/,
+    },
+    {
+      name: 'a call into the middle of a function',
+      input: patch(programs, locate(programs, 'xdp').offset + 176 + 4, 1),
+      want: /section 'xdp', function 'second', instruction 2: no function starts at offset 16 of section '\.text'/,
+    },
+  ];
+  for (const { name, input, want } of cases) {
+    test(name, () => {
+      assert.throws(
+        () => openObject(input),
+        (error) => {
+          assert.ok(error instanceof SkepError);
+          assert.match(error.line, want);
+          return true;
+        },
+      );
+    });
+  }
+
+  function locate(bytes: Uint8Array, section: string): { offset: number } {
+    return { offset: readElf(bytes).section(section)!.data.byteOffset - bytes.byteOffset };
+  }
+});
+
+test('fuzz: openObject', () => {
+  fuzzReader((bytes) => openObject(bytes), ['programs', 'globals', 'maps', 'legacy', 'core'].map(read));
+});
+
+/** Whether libbpf's view of objects can be had: a compiler, libbpf, and the right to load programs. */
+const isRoot = process.getuid?.() === 0;
+const compiler = ['cc', 'gcc', 'clang', 'clang-19'].find(
+  (tool) => spawnSync(tool, ['--version']).status === 0,
+);
+
+test('programs and maps are those of libbpf', {
+  skip: (!isRoot || compiler === undefined) && 'needs root and cc',
+}, (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'skep-libbpf-'));
+  try {
+    const view = join(folder, 'view');
+    const built = spawnSync(compiler!, [`${fixtures}libbpf/view.c`, '-o', view, '-lbpf']);
+    if (built.status !== 0) return t.skip('libbpf-dev is not installed');
+    if (spawnSync(view, [`${fixtures}objects/types.bpf.o`]).status !== 0)
+      return t.skip('bpf(2) does not load');
+    for (const name of ['programs', 'globals', 'maps', 'types']) {
+      const lines = execFileSync(view, [`${fixtures}objects/${name}.bpf.o`], { encoding: 'utf8' });
+      const want = lines
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+      assert.deepEqual(libbpfView(open(name)), want, name);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+function libbpfView({ maps, programs }: CollectionSpec): unknown[] {
+  return [
+    ...Object.values(maps).map((m) => ({
+      map: m.name,
+      type: m.type,
+      keySize: m.keySize,
+      valueSize: m.valueSize,
+      maxEntries: m.maxEntries,
+      flags: m.flags,
+      mapExtra: Number(m.mapExtra),
+      btfKeyTypeId: m.btfKeyTypeId,
+      btfValueTypeId: m.btfValueTypeId,
+    })),
+    ...Object.values(programs).map((p) => ({
+      program: p.name,
+      section: p.section,
+      progType: p.progType,
+      expectedAttachType: p.expectedAttachType,
+      autoload: p.autoload,
+      insns: toHex(p.insns),
+    })),
+  ];
+}
+
+const clang = ['clang-19'].find((tool) => spawnSync(tool, ['--version']).status === 0);
+
+test('the committed objects are what their sources compile to', {
+  skip: clang === undefined && 'no clang-19',
+}, (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'skep-fixtures-'));
+  try {
+    const built = spawnSync(`${fixtures}build.sh`, { env: { ...process.env, OUT: folder } });
+    if (built.status !== 0) return t.skip('libbpf-dev or the kernel headers are not installed');
+    for (const file of readdirSync(folder).filter((name) => name.endsWith('.bpf.o'))) {
+      const code = (bytes: Uint8Array): string[] =>
+        readElf(bytes)
+          .sections.filter(({ flags }) => (flags & 2) !== 0)
+          .map(({ name, data }) => `${name} ${toHex(data)}`);
+      assert.deepEqual(
+        code(readFileSync(join(folder, file))),
+        code(readFileSync(`${fixtures}objects/${file}`)),
+        file,
+      );
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
