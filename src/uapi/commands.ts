@@ -419,7 +419,7 @@ type FieldValue<K extends FieldKind> = K extends 'u64'
  * kernel writes are written here.
  */
 export type BpfAttr<C extends Cmd> = {
-  [F in keyof (typeof commands)[C]['fields']]?: (typeof commands)[C]['fields'][F] extends {
+  -readonly [F in keyof (typeof commands)[C]['fields']]?: (typeof commands)[C]['fields'][F] extends {
     readonly kind: infer K extends FieldKind;
   }
     ? FieldValue<K> | undefined

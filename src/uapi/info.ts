@@ -105,7 +105,7 @@ type InfoValue<K extends InfoFieldKind> = K extends 'u64'
 
 /** One record. The caller sets `kind` (EINVAL where the fd is of another kind) and its buffers. */
 export type InfoOf<K extends InfoKind> = { readonly kind: K } & {
-  [F in keyof (typeof infoRecords)[K]]?: (typeof infoRecords)[K][F] extends {
+  -readonly [F in keyof (typeof infoRecords)[K]]?: (typeof infoRecords)[K][F] extends {
     readonly kind: infer V extends InfoFieldKind;
   }
     ? InfoValue<V> | undefined

@@ -95,6 +95,8 @@ export interface Accepted {
   readonly maps: readonly object[];
   /** Whether it may call bpf_tail_call. */
   readonly tailCalls: boolean;
+  /** End of the furthest access to the context, in bytes: tracepoints have no more than they have. */
+  readonly maxCtxOffset?: number | undefined;
 }
 
 export interface Rejected {

@@ -1,0 +1,300 @@
+/**
+ * PROG_LOAD: checks in the order of Linux's bpf_prog_load(), then the verifier, then an engine's executable.
+ */
+
+import type { BpfMap } from '../../maps/types.ts';
+import type { BpfAttr } from '../../uapi/commands.ts';
+import { type ProgTypeName, progTypeName, progTypes } from '../../uapi/prog-types.ts';
+import { verify } from '../../verifier/index.ts';
+import type { Accepted, MapFacts, VerifierInput } from '../../verifier/types.ts';
+import { F_TOKEN_FD, PROG_FLAGS } from '../flags.ts';
+import type { BtfObject } from '../objects/btf.ts';
+import { F_RDONLY_PROG, MapObject } from '../objects/map.ts';
+import { ProgObject } from '../objects/program.ts';
+import { type Call, checkName } from './call.ts';
+import { checkLog, type LogRequest, writeLog } from './log-buffer.ts';
+import { joinProgArray } from './map-elements.ts';
+import { programTag, xlatedInsns } from './prog-image.ts';
+
+const INSN_BYTES = 8;
+/** BPF_COMPLEXITY_LIMIT_INSNS */
+const INSNS_MAX = 1_000_000;
+/** The kernel reads at most this much of a licence, its NUL included. */
+const LICENSE_SIZE = 128;
+
+/** license_is_gpl_compatible() */
+const gplLicenses = new Set([
+  'GPL',
+  'GPL v2',
+  'GPL and additional rights',
+  'Dual BSD/GPL',
+  'Dual MIT/GPL',
+  'Dual MPL/GPL',
+]);
+
+/** Capabilities beyond CAP_BPF (is_net_admin_prog_type, is_perfmon_prog_type), of the types that are here. */
+const needs: Partial<Record<ProgTypeName, 'netAdmin' | 'perfmon'>> = {
+  xdp: 'netAdmin',
+  tracepoint: 'perfmon',
+  raw_tracepoint: 'perfmon',
+};
+
+const features = {
+  progIfindex: 'offload to devices',
+  attachBtfId: 'attachment by BTF',
+  attachProgFd: 'attachment to programs',
+  attachBtfObjFd: 'attachment by BTF',
+  coreReloCnt: 'CO-RE relocation in the kernel',
+  progTokenFd: 'BPF tokens',
+  signature: 'signed programs',
+  signatureSize: 'signed programs',
+};
+
+export function progLoad(call: Call, attr: BpfAttr<'progLoad'>): number {
+  const program = checked(call, attr);
+  const log: LogRequest = { level: attr.logLevel ?? 0, size: attr.logSize ?? 0, buffer: attr.logBuf };
+  checkLog(call, log);
+  const typed = typeInfo(call, attr);
+  const bound = boundMaps(call, attr);
+  const mapsBySlotFd = new Map<number, MapObject>();
+  const result = verify(verifierInput(call, attr, { ...program, ...typed, mapsBySlotFd }));
+  const { trueSize, failure } = writeLog(result.log, log);
+  attr.logTrueSize = trueSize;
+  if (failure !== undefined) {
+    throw call.fail(
+      failure,
+      failure === 'ENOSPC' ? `the whole log has ${trueSize} bytes` : 'the log buffer is too short',
+    );
+  }
+  if (!result.ok) throw call.fail(result.errno, result.message);
+  return call.fds.install(
+    makeProgram(call, attr, { ...program, ...typed, mapsBySlotFd, bound, accepted: result }),
+  );
+}
+
+interface CheckedProgram {
+  readonly type: ProgTypeName;
+  readonly insns: Uint8Array;
+  readonly name: string;
+  readonly gplCompatible: boolean;
+}
+
+/** Everything that Linux checks before it looks at the log and the instructions. */
+function checked(call: Call, attr: BpfAttr<'progLoad'>): CheckedProgram {
+  const flags = attr.progFlags ?? 0;
+  if ((flags & ~PROG_FLAGS) !== 0)
+    throw call.fail('EINVAL', `prog_flags 0x${flags.toString(16)} has unknown bits`);
+  if ((flags & F_TOKEN_FD) !== 0) throw call.fail('EINVAL', 'this kernel has no BPF tokens');
+  if (!call.can.bpf) throw call.fail('EPERM', 'loading programs needs CAP_BPF');
+  const license = attr.license;
+  if (license === undefined) throw call.fail('EFAULT', 'the licence is missing');
+  const count = attr.insnCnt ?? 0;
+  if (count === 0 || count > INSNS_MAX)
+    throw call.fail('E2BIG', `a program has 1 to ${INSNS_MAX} instructions`);
+  const type = progTypeName(attr.progType ?? 0);
+  const need = type === undefined ? undefined : needs[type];
+  if (need !== undefined && !call.can[need]) {
+    throw call.fail('EPERM', `${type} programs need ${need === 'perfmon' ? 'CAP_PERFMON' : 'CAP_NET_ADMIN'}`);
+  }
+  call.refuse(attr, features);
+  const insns = call.buffer(attr.insns, count * INSN_BYTES, 'the program');
+  if (type === undefined) throw call.fail('EINVAL', `there is no program type ${attr.progType ?? 0}`);
+  if (progTypes[type].label === 'absent')
+    throw call.fail('EINVAL', `this kernel has no programs of type ${type}`);
+  const name = attr.progName ?? '';
+  checkName(call, name);
+  return {
+    type,
+    insns: insns.slice(),
+    name,
+    gplCompatible: gplLicenses.has(license.slice(0, LICENSE_SIZE - 1)),
+  };
+}
+
+interface TypeInfo {
+  readonly btf: BtfObject | undefined;
+  readonly funcInfo: Uint8Array | undefined;
+  readonly lineInfo: Uint8Array | undefined;
+}
+
+const FUNC_INFO_SIZE = 8;
+const LINE_INFO_SIZE = 16;
+/** MAX_FUNCINFO_REC_SIZE and MAX_LINEINFO_REC_SIZE */
+const INFO_SIZE_MAX = 252;
+
+/** The BTF that describes the program; without func_info and line_info, Linux does not look at it. */
+function typeInfo(call: Call, attr: BpfAttr<'progLoad'>): TypeInfo {
+  const funcs = attr.funcInfoCnt ?? 0;
+  const lines = attr.lineInfoCnt ?? 0;
+  if (funcs === 0 && lines === 0) return { btf: undefined, funcInfo: undefined, lineInfo: undefined };
+  const btf = call.object(attr.progBtfFd, 'btf');
+  const funcInfo = records(call, attr.funcInfo, {
+    count: funcs,
+    size: attr.funcInfoRecSize ?? 0,
+    keep: FUNC_INFO_SIZE,
+    what: 'func_info',
+  });
+  const lineInfo = records(call, attr.lineInfo, {
+    count: lines,
+    size: attr.lineInfoRecSize ?? 0,
+    keep: LINE_INFO_SIZE,
+    what: 'line_info',
+  });
+  return { btf, funcInfo, lineInfo };
+}
+
+interface RecordArray {
+  readonly count: number;
+  /** Bytes of a record as given, and those that this kernel knows. */
+  readonly size: number;
+  readonly keep: number;
+  readonly what: string;
+}
+
+/** Records cut to the size that this kernel knows; the rest of each must be zero. */
+function records(call: Call, bytes: Uint8Array | undefined, array: RecordArray): Uint8Array | undefined {
+  const { count, size, keep, what } = array;
+  if (count === 0) return undefined;
+  if (size < keep || size > INFO_SIZE_MAX || size % 4 !== 0) {
+    throw call.fail('EINVAL', `${what} records of ${size} bytes`);
+  }
+  const given = call.buffer(bytes, count * size, what);
+  const kept = new Uint8Array(count * keep);
+  for (let i = 0; i < count; i++) {
+    const record = given.subarray(i * size, (i + 1) * size);
+    if (record.subarray(keep).some((byte) => byte !== 0)) {
+      throw call.fail('E2BIG', `${what} records have more in them than this kernel knows`);
+    }
+    kept.set(record.subarray(0, keep), i * keep);
+  }
+  return kept;
+}
+
+/** With fd_array_cnt, every map of fd_array belongs to the program, used or not. */
+function boundMaps(call: Call, attr: BpfAttr<'progLoad'>): MapObject[] {
+  const count = attr.fdArrayCnt ?? 0;
+  if (count === 0) return [];
+  const maps: MapObject[] = [];
+  for (const fd of fdArray(call.buffer(attr.fdArray, count * 4, 'fd_array'))) {
+    const { object } = call.file(fd);
+    if (object.kind === 'map') maps.push(object);
+    else if (object.kind !== 'btf') throw call.fail('EINVAL', `fd ${fd} of fd_array is no map`);
+  }
+  return maps;
+}
+
+function fdArray(bytes: Uint8Array): number[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Array.from({ length: bytes.byteLength >> 2 }, (_, i) => view.getInt32(4 * i, true));
+}
+
+interface Loading extends CheckedProgram, TypeInfo {
+  /** Filled while the verifier resolves fds. */
+  readonly mapsBySlotFd: Map<number, MapObject>;
+}
+
+function verifierInput(call: Call, attr: BpfAttr<'progLoad'>, program: Loading): VerifierInput {
+  return {
+    insns: program.insns,
+    progType: progTypes[program.type].id,
+    expectedAttachType: attr.expectedAttachType ?? 0,
+    progFlags: attr.progFlags ?? 0,
+    gplCompatible: program.gplCompatible,
+    capabilities: call.can,
+    resolveMap: (fd) => {
+      const map = call.fds.lookup(fd, 'map');
+      if (typeof map === 'string') return map;
+      program.mapsBySlotFd.set(fd, map);
+      return mapFacts(call, map);
+    },
+    fdArray: attr.fdArray === undefined ? undefined : fdArray(attr.fdArray),
+    btf: program.btf?.bytes,
+    funcInfo: program.funcInfo,
+    lineInfo: program.lineInfo,
+    logLevel: attr.logLevel ?? 0,
+    now: () => Number(call.kernel.now() / 1_000_000n),
+  };
+}
+
+function mapFacts(call: Call, object: MapObject): MapFacts {
+  const { map } = object;
+  const { def } = map;
+  const { valueAddress } = map;
+  const constant = object.frozen && (def.flags & F_RDONLY_PROG) !== 0 && valueAddress !== undefined;
+  return {
+    handle: object,
+    id: object.id,
+    name: def.name,
+    type: def.type,
+    keySize: def.keySize,
+    valueSize: def.valueSize,
+    maxEntries: def.maxEntries,
+    flags: def.flags,
+    frozen: object.frozen,
+    btf: object.btf?.btf,
+    btfKeyTypeId: object.btfKeyTypeId,
+    btfValueTypeId: object.btfValueTypeId,
+    address: map.address,
+    valueAddress,
+    readConstant: constant
+      ? (offset, size) =>
+          offset < 0 || offset + size > def.valueSize
+            ? undefined
+            : call.kernel.memory.u8.slice(valueAddress + offset, valueAddress + offset + size)
+      : undefined,
+  };
+}
+
+interface Verified extends Loading {
+  readonly bound: readonly MapObject[];
+  readonly accepted: Accepted;
+}
+
+function makeProgram(call: Call, attr: BpfAttr<'progLoad'>, program: Verified): ProgObject {
+  const { kernel } = call;
+  const { accepted } = program;
+  const maps = accepted.maps.filter((handle): handle is MapObject => handle instanceof MapObject);
+  const kind = {
+    type: progTypes[program.type].id,
+    expectedAttachType: attr.expectedAttachType ?? 0,
+    flags: attr.progFlags ?? 0,
+  };
+  // bpf_check_tail_call(): the arrays that it may jump through hold programs like it.
+  for (const map of maps) {
+    if (map.isProgArray && !joinProgArray(map, kind)) {
+      throw call.fail('EINVAL', `the programs in ${map.map.def.name} differ in type from this one`);
+    }
+  }
+  const executable = kernel.engine.load(
+    {
+      name: program.name,
+      progType: kind.type,
+      insns: accepted.insns,
+      subprogs: accepted.subprogs,
+      maps: maps.map((object): BpfMap => object.map),
+    },
+    kernel.runtime,
+  );
+  const mapId = (index: number, byIndex: boolean): number => {
+    const fd = byIndex ? fdArray(attr.fdArray ?? new Uint8Array())[index] : index;
+    return (fd === undefined ? undefined : program.mapsBySlotFd.get(fd))?.id ?? 0;
+  };
+  return new ProgObject(
+    {
+      ...kind,
+      name: program.name,
+      gplCompatible: program.gplCompatible,
+      tag: programTag(program.insns),
+      xlated: xlatedInsns(program.insns, mapId),
+      funcInfo: program.funcInfo,
+      lineInfo: program.lineInfo,
+      loadTime: kernel.now(),
+      uid: call.caller.credentials.uid,
+      verifiedInsns: accepted.stats.processed,
+      maxCtxOffset: accepted.maxCtxOffset,
+      executable,
+    },
+    { maps: [...new Set([...maps, ...program.bound])], btf: program.btf },
+    kernel.programs,
+  );
+}

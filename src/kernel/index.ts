@@ -1,0 +1,8 @@
+export { BPFFS_ROOT, BpfFs, type Pinnable } from './bpffs.ts';
+export { type Credentials, root } from './credentials.ts';
+export { type Device, type Devices, type Received, type XdpActionName, xdpActions } from './devices.ts';
+export { EmbeddedKernel, type KernelOptions, type SpawnOptions } from './kernel.ts';
+export { Process } from './process.ts';
+export { formatTraceLine, TracePipe } from './trace-pipe.ts';
+export type { SysEnterEvent, SysExitEvent, TracepointEvents, TracepointName } from './tracepoint-table.ts';
+export type { Tracepoints } from './tracepoints.ts';

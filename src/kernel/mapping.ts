@@ -1,0 +1,58 @@
+/**
+ * mmap(2) of arrays made with BPF_F_MMAPABLE. The values are in the kernel's memory already, so a mapping is
+ * a window on them: taken anew at each use of `bytes`, because the memory may have grown in between.
+ */
+import type { KernelMemory } from '../memory/types.ts';
+import { BpfError, type Errno } from '../uapi/errno.ts';
+import type { Mapping } from '../uapi/seam.ts';
+import type { OpenFile } from './fd-table.ts';
+import { F_MMAPABLE } from './objects/map.ts';
+
+const PAGE = 4096;
+
+export interface MapRequest {
+  readonly length: number;
+  readonly offset: number;
+  readonly writable: boolean;
+}
+
+/**
+ * bpf_map_mmap() and array_map_mmap().
+ * @throws {BpfError} ENODEV for what is no map, ENOTSUPP where the kind cannot be mapped, EACCES or EPERM for
+ *   rights, EINVAL for a range outside
+ */
+export function mapMemory(file: OpenFile, request: MapRequest, memory: KernelMemory): Mapping {
+  const { length, offset, writable } = request;
+  const fail = (errno: Errno, hint: string): BpfError => new BpfError(errno, 'mmap', hint);
+  const { object } = file;
+  if (object.kind !== 'map') throw fail('ENODEV', 'only maps can be mapped');
+  const { def, valueAddress } = object.map;
+  if (valueAddress === undefined || (def.flags & F_MMAPABLE) === 0) {
+    throw fail('ENOTSUPP', 'make the array with BPF_F_MMAPABLE to map it');
+  }
+  if (!Number.isInteger(length) || length <= 0) throw fail('EINVAL', `a length of ${length}`);
+  if (!Number.isInteger(offset) || offset < 0 || offset % PAGE !== 0)
+    throw fail('EINVAL', `an offset of ${offset}`);
+  if (!file.read || (writable && !file.write)) throw fail('EACCES', 'the fd was not opened for that');
+  if (writable && object.frozen) throw fail('EPERM', 'the map is frozen');
+  const size = def.maxEntries * (Math.ceil(def.valueSize / 8) * 8);
+  if (offset + length > Math.ceil(size / PAGE) * PAGE) throw fail('EINVAL', `the values have ${size} bytes`);
+
+  // Values take whole pages only on paper: what lies behind the last one is not the map's.
+  const start = valueAddress + Math.min(offset, size);
+  const end = valueAddress + Math.min(offset + length, size);
+  let mapped = true;
+  object.get();
+  if (writable) object.writers++;
+  return {
+    get bytes() {
+      return mapped ? memory.u8.subarray(start, end) : new Uint8Array();
+    },
+    unmap() {
+      if (!mapped) return;
+      mapped = false;
+      if (writable) object.writers--;
+      object.put();
+    },
+  };
+}

@@ -1,0 +1,149 @@
+/**
+ * A process on the embedded kernel: credentials and an fd table, and with them everything that user space
+ * may do (`System`). What it made ends with it unless something else holds it.
+ */
+import { Bug } from '../base/errors.ts';
+import { type BpfAttr, type Cmd, commands } from '../uapi/commands.ts';
+import { BpfError, type Errno } from '../uapi/errno.ts';
+import type { Mapping, PerfEventAttr, System, TargetKind } from '../uapi/seam.ts';
+import type { Capabilities } from '../verifier/types.ts';
+import type { Task } from '../vm/types.ts';
+import { Call, type Caller } from './commands/call.ts';
+import { runCommand } from './commands/table.ts';
+import { type Credentials, effective } from './credentials.ts';
+import { FdTable } from './fd-table.ts';
+import { mapMemory } from './mapping.ts';
+import { PerfEvent } from './objects/perf-event.ts';
+import type { KernelState } from './state.ts';
+
+/** perf_event_attr.type */
+const PERF_TYPE_TRACEPOINT = 2;
+
+export interface ProcessInit {
+  readonly kernel: KernelState;
+  readonly pid: number;
+  readonly comm: string;
+  readonly credentials: Credentials;
+}
+
+export class Process implements System, Caller {
+  readonly kernel: KernelState;
+  readonly credentials: Credentials;
+  readonly can: Capabilities;
+  readonly fds = new FdTable();
+  readonly task: Task;
+  #ended = false;
+
+  constructor(init: ProcessInit) {
+    const { credentials, pid, comm } = init;
+    this.kernel = init.kernel;
+    this.credentials = credentials;
+    this.can = effective(credentials.capabilities);
+    this.task = { pid, tgid: pid, uid: credentials.uid, gid: credentials.gid, comm };
+  }
+
+  /** Closes every fd. Nothing can be done with the process afterwards (ESRCH); ending it again does nothing. */
+  end(): void {
+    this.#ended = true;
+    this.fds.closeAll();
+  }
+
+  #alive(what: string): void {
+    if (this.#ended) throw new BpfError('ESRCH', what, 'the process has ended');
+  }
+
+  bpf<C extends Cmd>(cmd: C, attr: BpfAttr<C>): number {
+    if (!Object.hasOwn(commands, cmd))
+      throw new BpfError('EINVAL', 'bpf', `there is no command ${String(cmd)}`);
+    this.#alive(`BPF_${commands[cmd].name}`);
+    return runCommand(new Call(cmd, this), cmd, attr);
+  }
+
+  close(fd: number): void {
+    this.#alive('close');
+    this.fds.close(fd);
+  }
+
+  dup(fd: number): number {
+    this.#alive('dup');
+    return this.fds.dup(fd);
+  }
+
+  read(fd: number, _buffer: Uint8Array): number {
+    this.#alive('read');
+    if (this.fds.find(fd) === undefined) throw new BpfError('EBADF', 'read', `${fd} is not an open fd`);
+    throw new BpfError('EINVAL', 'read', 'this kernel has no iterators, and other objects cannot be read');
+  }
+
+  mmap(fd: number, options: { length: number; offset: number; writable: boolean }): Mapping {
+    this.#alive('mmap');
+    const file = this.fds.find(fd);
+    if (file === undefined) throw new BpfError('EBADF', 'mmap', `${fd} is not an open fd`);
+    return mapMemory(file, options, this.kernel.memory);
+  }
+
+  wait(fds: readonly number[], options: { timeoutMs?: number; signal?: AbortSignal }): Promise<number[]> {
+    this.#alive('wait');
+    for (const fd of fds) {
+      if (this.fds.find(fd) === undefined) throw new BpfError('EBADF', 'wait', `${fd} is not an open fd`);
+    }
+    // Nothing that becomes readable is here.
+    return new Promise((resolve) => {
+      const { timeoutMs, signal } = options;
+      const timer = timeoutMs === undefined ? undefined : setTimeout(() => done(), timeoutMs);
+      const done = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', done);
+        resolve([]);
+      };
+      if (signal?.aborted) done();
+      else signal?.addEventListener('abort', done);
+    });
+  }
+
+  /** As perf_event_open(2); of the kinds of event, tracepoints are here. */
+  perfEventOpen(attr: PerfEventAttr): number {
+    this.#alive('perf_event_open');
+    const fail = (errno: Errno, hint: string): BpfError => new BpfError(errno, 'perf_event_open', hint);
+    const { pid = -1, cpu = -1 } = attr;
+    if (attr.type !== PERF_TYPE_TRACEPOINT)
+      throw fail('ENOENT', `this kernel has no events of type ${attr.type}`);
+    if (pid < -1) throw fail('ESRCH', `there is no process ${pid}`);
+    if (pid === -1 && cpu === -1) throw fail('EINVAL', 'an event is for a process or a CPU');
+    if (cpu < -1 || cpu >= this.kernel.cpus) throw fail('EINVAL', `this kernel has ${this.kernel.cpus} CPUs`);
+    if (!this.can.perfmon) throw fail('EACCES', 'tracepoints need CAP_PERFMON');
+    const tracepoint = this.kernel.tracepoints.byId(Number(attr.config));
+    if (tracepoint === undefined) throw fail('EINVAL', `there is no tracepoint with id ${attr.config}`);
+    return this.fds.install(new PerfEvent(tracepoint));
+  }
+
+  resolveTarget(kind: TargetKind, name: string): number {
+    this.#alive('resolveTarget');
+    const { devices, tracepoints } = this.kernel;
+    const find = {
+      netdev: { errno: 'ENODEV', what: 'network device', number: devices.byName(name)?.ifindex },
+      tracepoint: { errno: 'ENOENT', what: 'tracepoint', number: tracepoints.byName(name)?.id },
+      cgroup: { errno: 'ENOENT', what: 'cgroup', number: undefined },
+      symbol: { errno: 'ENOENT', what: 'kernel symbol', number: undefined },
+    } as const satisfies Record<TargetKind, { errno: Errno; what: string; number: number | undefined }>;
+    if (!Object.hasOwn(find, kind)) throw new Bug(`no such kind of target: ${kind}`);
+    const { errno, what, number } = find[kind];
+    if (number === undefined)
+      throw new BpfError(errno, what, `this kernel has no ${what} ${JSON.stringify(name)}`);
+    return number;
+  }
+
+  /** The embedded kernel has none. */
+  kernelBtf(): undefined {
+    return undefined;
+  }
+
+  tracePipe(options: { signal?: AbortSignal } = {}): AsyncIterable<string> {
+    this.#alive('tracePipe');
+    return this.kernel.tracePipe.lines(options);
+  }
+
+  possibleCpus(): number {
+    return this.kernel.cpus;
+  }
+}

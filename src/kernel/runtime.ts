@@ -1,0 +1,91 @@
+/**
+ * What running programs see of the kernel: clock, randomness, the current task and CPU, maps by address,
+ * programs of program arrays, the trace pipe. One per kernel; a run sets the task and the CPU, and restores
+ * them, so that runs may nest.
+ */
+import { ProgArrayMap } from '../maps/index.ts';
+import type { BpfMap } from '../maps/types.ts';
+import type { KernelMemory } from '../memory/types.ts';
+import type { Executable, RunContext, Runtime, Task } from '../vm/types.ts';
+import type { Registry } from './objects/object.ts';
+import type { ProgObject } from './objects/program.ts';
+import type { TraceContext, TracePipe } from './trace-pipe.ts';
+
+/** On whose behalf and where a program runs. */
+export interface RunPlace {
+  readonly task: Task;
+  readonly cpu: number;
+  /** The sort of context, which the trace pipe shows. */
+  readonly flags: TraceContext;
+}
+
+/** The idle task, which packets that nobody asked for interrupt. */
+export const idleTask: Task = { pid: 0, tgid: 0, uid: 0, gid: 0, comm: 'swapper/0' };
+
+export interface RuntimeParts {
+  readonly memory: KernelMemory;
+  readonly now: () => bigint;
+  readonly random: () => number;
+  readonly tracePipe: TracePipe;
+  readonly programs: Registry<ProgObject>;
+}
+
+export class KernelRuntime implements Runtime {
+  readonly memory: KernelMemory;
+  readonly #parts: RuntimeParts;
+  readonly #maps = new Map<number, BpfMap>();
+  #place: RunPlace = { task: idleTask, cpu: 0, flags: 'network' };
+
+  constructor(parts: RuntimeParts) {
+    this.memory = parts.memory;
+    this.#parts = parts;
+  }
+
+  ktimeNs(): bigint {
+    return this.#parts.now();
+  }
+
+  random(): number {
+    return this.#parts.random();
+  }
+
+  cpu(): number {
+    return this.#place.cpu;
+  }
+
+  task(): Task {
+    return this.#place.task;
+  }
+
+  mapAt(address: number): BpfMap | undefined {
+    return this.#maps.get(address);
+  }
+
+  addMap(map: BpfMap): void {
+    this.#maps.set(map.address, map);
+  }
+
+  removeMap(map: BpfMap): void {
+    this.#maps.delete(map.address);
+  }
+
+  progAt(map: BpfMap, index: number): Executable | undefined {
+    if (!(map instanceof ProgArrayMap)) return undefined;
+    return this.#parts.programs.at(map.programId(index))?.facts.executable;
+  }
+
+  trace(message: string): void {
+    this.#parts.tracePipe.write({ ...this.#place, timeNs: this.#parts.now() }, message);
+  }
+
+  /** Runs a program to its end; r0 as unsigned 64 bits. */
+  run(program: ProgObject, context: RunContext, place: RunPlace): bigint {
+    const outer = this.#place;
+    this.#place = place;
+    try {
+      return program.facts.executable.run(context);
+    } finally {
+      this.#place = outer;
+    }
+  }
+}

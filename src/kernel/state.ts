@@ -1,0 +1,59 @@
+/**
+ * What all processes of a kernel share: memory, objects by id, the file system, hooks, the clock. The
+ * command table works on this; nothing outside the folder sees it.
+ */
+import { createMemory } from '../memory/index.ts';
+import type { KernelMemory } from '../memory/types.ts';
+import type { Engine } from '../vm/types.ts';
+import { BpfFs } from './bpffs.ts';
+import { Devices } from './devices.ts';
+import type { BtfObject } from './objects/btf.ts';
+import type { LinkObject } from './objects/links.ts';
+import type { MapObject } from './objects/map.ts';
+import { Registry } from './objects/object.ts';
+import type { ProgObject } from './objects/program.ts';
+import { KernelRuntime } from './runtime.ts';
+import { TracePipe } from './trace-pipe.ts';
+import { Tracepoints } from './tracepoints.ts';
+
+export interface StateOptions {
+  readonly now: () => bigint;
+  readonly random: () => number;
+  readonly cpus: number;
+  readonly memoryLimit: number | undefined;
+  readonly engine: Engine;
+}
+
+export class KernelState {
+  readonly cpus: number;
+  readonly engine: Engine;
+  readonly now: () => bigint;
+  readonly random: () => number;
+  readonly memory: KernelMemory;
+  readonly maps = new Registry<MapObject>();
+  readonly programs = new Registry<ProgObject>();
+  readonly btfs = new Registry<BtfObject>();
+  readonly links = new Registry<LinkObject>();
+  readonly bpffs = new BpfFs();
+  readonly tracePipe = new TracePipe();
+  readonly runtime: KernelRuntime;
+  readonly devices: Devices;
+  readonly tracepoints: Tracepoints;
+
+  constructor(options: StateOptions) {
+    this.cpus = options.cpus;
+    this.engine = options.engine;
+    this.now = options.now;
+    this.random = options.random;
+    this.memory = createMemory(options.memoryLimit === undefined ? {} : { limitBytes: options.memoryLimit });
+    this.runtime = new KernelRuntime({
+      memory: this.memory,
+      now: options.now,
+      random: options.random,
+      tracePipe: this.tracePipe,
+      programs: this.programs,
+    });
+    this.devices = new Devices(this.runtime);
+    this.tracepoints = new Tracepoints(this.runtime);
+  }
+}
