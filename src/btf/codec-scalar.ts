@@ -65,7 +65,10 @@ function toInteger(scalar: Scalar, value: Value): bigint {
     if (named !== undefined) return named;
     throw badValue(`${what} has no ${show(value)}`);
   }
-  if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) {
+  if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
+    throw badValue(`${show(value)} is beyond what a number holds exactly: give a bigint`);
+  }
+  if (typeof value !== 'bigint' && !Number.isInteger(value)) {
     throw badValue(`${show(value)} is no ${scalar.bool ? 'boolean' : 'integer'}; ${what} is wanted`);
   }
   const integer = BigInt(value as number | bigint);

@@ -20,7 +20,7 @@ import { SkepError } from '../base/errors.ts';
 import { arrayNode, type CompositeField, compositeNode, textNode } from './codec-composite.ts';
 import { bitfieldNode, type Node, type Scalar, scalarNode, type Value } from './codec-scalar.ts';
 import { badBtf } from './layout.ts';
-import { cType, resolvedType, resolveModifiers } from './query.ts';
+import { cType, resolvedType } from './query.ts';
 import type { Btf } from './read.ts';
 import type { BtfComposite, BtfDatasec, BtfInt, BtfMember } from './types.ts';
 
@@ -134,9 +134,8 @@ function buildNode(btf: Btf, id: number): Node {
 function nodeOf(btf: Btf, id: number): Node {
   let known = nodes.get(btf);
   if (known === undefined) nodes.set(btf, (known = new Map()));
-  const resolved = resolveModifiers(btf, id);
-  let node = known.get(resolved);
-  if (node === undefined) known.set(resolved, (node = buildNode(btf, resolved)));
+  let node = known.get(id);
+  if (node === undefined) known.set(id, (node = buildNode(btf, id)));
   return node;
 }
 

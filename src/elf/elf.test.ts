@@ -120,6 +120,13 @@ test('fuzz: readElf with its relocations', () => {
   );
 });
 
+interface ReadelfView {
+  Sections: {
+    Section: { Name: { Name: string }; Size: number; Type: { Value: number }; Info: number; Link: number };
+  }[];
+  Symbols: { Symbol: { Name: { Name: string }; Value: number; Size: number; Type: { Value: number } } }[];
+}
+
 const readelf = ['llvm-readelf-19', 'llvm-readelf'].find(
   (tool) => spawnSync(tool, ['--version']).status === 0,
 );
@@ -131,29 +138,21 @@ test('sections and symbols as llvm-readelf lists them', {
     const json = execFileSync(readelf!, ['--elf-output-style=JSON', '-S', '-s', folder + file], {
       encoding: 'utf8',
     });
-    const [view] = JSON.parse(json);
+    const [view] = JSON.parse(json) as [ReadelfView];
     const elf = readElf(readFileSync(folder + file));
     assert.deepEqual(
       elf.sections.map(({ name, size, type, info, link }) => [name, size, type, info, link]),
-      view.Sections.map(({ Section: s }: { Section: Record<string, never> }) => [
-        s['Name']['Name'],
-        s['Size'],
-        s['Type']['Value'],
-        s['Info'],
-        s['Link'],
-      ]),
+      view.Sections.map(({ Section: s }) => [s.Name.Name, s.Size, s.Type.Value, s.Info, s.Link]),
       file,
     );
+    // It shows a section's symbol by the section's name.
     assert.deepEqual(
       elf.symbols
         .filter(({ type }) => type !== symbolTypes.section)
         .map((s) => [s.name, s.value, s.size, s.type]),
-      view.Symbols.map(({ Symbol: s }: { Symbol: Record<string, never> }) => [
-        s['Name']['Name'],
-        s['Value'],
-        s['Size'],
-        s['Type']['Value'],
-      ]).filter(([, , , type]: [unknown, unknown, unknown, number]) => type !== symbolTypes.section),
+      view.Symbols.map(({ Symbol: s }) => [s.Name.Name, s.Value, s.Size, s.Type.Value]).filter(
+        ([, , , type]) => type !== symbolTypes.section,
+      ),
       file,
     );
   }

@@ -1,0 +1,83 @@
+/** The object reader and libbpf, side by side: what libbpf gives to the kernel is what we have in the spec. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { toHex } from '../base/bytes.ts';
+import { type CollectionSpec, openObject, sectionMeaning, sectionTable } from './index.ts';
+
+const fixtures = fileURLToPath(new URL('../../fixtures/', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'skep-libbpf-'));
+after(() => {
+  rmSync(folder, { recursive: true });
+});
+const view = join(folder, 'view');
+
+/** Builds the program that shows libbpf's view; says why not where it cannot. */
+function whyNot(): string | false {
+  const compiler = ['cc', 'gcc', 'clang-19'].find((tool) => spawnSync(tool, ['--version']).status === 0);
+  if (compiler === undefined) return 'no C compiler';
+  return (
+    spawnSync(compiler, [`${fixtures}libbpf/view.c`, '-o', view, '-lbpf']).status !== 0 && 'no libbpf-dev'
+  );
+}
+const skip = whyNot();
+const mayLoad = !skip && spawnSync(view, [`${fixtures}objects/types.bpf.o`]).status === 0;
+
+function linesOf(args: string[]): unknown[] {
+  const lines = execFileSync(view, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  return lines
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+}
+
+/** A spec in the words of view.c. */
+function viewOf({ maps, programs }: CollectionSpec): unknown[] {
+  return [
+    ...Object.values(maps).map((m) => ({
+      map: m.name,
+      type: m.type,
+      keySize: m.keySize,
+      valueSize: m.valueSize,
+      maxEntries: m.maxEntries,
+      flags: m.flags,
+      mapExtra: Number(m.mapExtra),
+      btfKeyTypeId: m.btfKeyTypeId,
+      btfValueTypeId: m.btfValueTypeId,
+    })),
+    ...Object.values(programs).map((p) => ({
+      program: p.name,
+      section: p.section,
+      progType: p.progType,
+      expectedAttachType: p.expectedAttachType,
+      autoload: p.autoload,
+      insns: toHex(p.insns),
+    })),
+  ];
+}
+
+describe('as libbpf', { skip }, () => {
+  for (const name of ['programs', 'globals', 'maps', 'types']) {
+    test(`maps, programs and their instructions of ${name}`, {
+      skip: !mayLoad && 'bpf(2) may not load',
+    }, () => {
+      const file = `${fixtures}objects/${name}.bpf.o`;
+      assert.deepEqual(viewOf(openObject(readFileSync(file), { name: file })), linesOf([file]));
+    });
+  }
+
+  test('names of sections', () => {
+    const names = [...Object.keys(sectionTable), 'kprobe/do_exit', 'tp/a/b', 'raw_tp/x', 'lsm.s/file_open'];
+    const known = linesOf(['-s', ...names]) as { section: string }[];
+    const ours = known.map(({ section }) => {
+      const { progType, expectedAttachType } = sectionMeaning(section);
+      return { section, progType, expectedAttachType };
+    });
+    assert.deepEqual(ours, known);
+    assert.ok(known.length > 60, 'an older libbpf knows fewer, but not so few');
+  });
+});
