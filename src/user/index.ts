@@ -1,0 +1,13 @@
+/**
+ * The library: live programs, maps and links of a kernel, with typed keys, values and variables.
+ */
+export type { AttachOptions } from './attach.ts';
+export { Collection } from './collection.ts';
+export { Kernel } from './kernel.ts';
+export { KernelHandle, type NewMap, type NewProgram } from './kernel-handle.ts';
+export { Link } from './link.ts';
+export type { LoadOptions } from './load.ts';
+export { LoadError, lastMessage } from './load-error.ts';
+export { BpfMap as Map, type UpdateMode } from './map.ts';
+export { Program, type ProgramInfo, type TestRunInput, type TestRunResult } from './program.ts';
+export { setVariables, Variable } from './variable.ts';

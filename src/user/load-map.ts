@@ -1,0 +1,124 @@
+/**
+ * MAP_CREATE of one map, filling it, freezing it, and reusing a pinned one.
+ */
+import { SkepError } from '../base/errors.ts';
+import type { MapSpec } from '../object/spec.ts';
+import { BpfError } from '../uapi/errno.ts';
+import type { InfoOf } from '../uapi/info.ts';
+import { mapTypeName } from '../uapi/map-types.ts';
+import type { System } from '../uapi/seam.ts';
+import { objectName } from './load-program.ts';
+
+/**
+ * Creates a map; returns its fd.
+ * @throws {BpfError} EINVAL, E2BIG or ENOMEM for a size or flags that the kernel does not take
+ */
+export function createMap(system: System, spec: MapSpec, btfFd: number | undefined): number {
+  const innerMapFd = spec.inner === undefined ? undefined : createMap(system, spec.inner, btfFd);
+  const { btfKeyTypeId, btfValueTypeId } = spec;
+  try {
+    return system.bpf('mapCreate', {
+      mapType: spec.type,
+      keySize: spec.keySize,
+      valueSize: spec.valueSize,
+      maxEntries: spec.maxEntries,
+      mapFlags: spec.flags,
+      mapExtra: spec.mapExtra,
+      numaNode: spec.numaNode,
+      mapName: objectName(spec.name),
+      innerMapFd,
+      ...(btfFd !== undefined && btfValueTypeId !== 0 ? { btfFd, btfKeyTypeId, btfValueTypeId } : {}),
+    });
+  } catch (error) {
+    if (!(error instanceof BpfError)) throw error;
+    throw new BpfError(error.errno, `map '${spec.name}' (${shapeOf(spec)}) was not created`, error.hint);
+  } finally {
+    if (innerMapFd !== undefined) system.close(innerMapFd);
+  }
+}
+
+function shapeOf({ type, keySize, valueSize, maxEntries }: MapSpec): string {
+  const typeName = mapTypeName(type) ?? `type ${type}`;
+  return `${typeName}, key ${keySize} bytes, value ${valueSize} bytes, ${maxEntries} entries`;
+}
+
+/** Opens the pinned map of that name, or creates and pins it; a map that is not pinned is created. */
+export function createOrReuse(
+  system: System,
+  spec: MapSpec,
+  { btfFd, pinPath }: { btfFd: number | undefined; pinPath: string },
+): { fd: number; reused: boolean } {
+  if (spec.pinning === 'none') return { fd: createMap(system, spec, btfFd), reused: false };
+  const pathname = `${pinPath}/${spec.name}`;
+  const pinned = openPin(system, pathname);
+  const fd = pinned ?? createMap(system, spec, btfFd);
+  try {
+    if (pinned === undefined) system.bpf('objPin', { pathname, bpfFd: fd });
+    else checkSame(system, spec, { fd, pathname });
+  } catch (error) {
+    system.close(fd);
+    throw error;
+  }
+  return { fd, reused: pinned !== undefined };
+}
+
+function openPin(system: System, pathname: string): number | undefined {
+  try {
+    return system.bpf('objGet', { pathname });
+  } catch (error) {
+    if (error instanceof BpfError && error.errno === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** A pinned map is used in place of the spec's only where it is the same. */
+function checkSame(system: System, spec: MapSpec, pinned: { fd: number; pathname: string }): void {
+  const info: InfoOf<'map'> = { kind: 'map' };
+  system.bpf('objGetInfoByFd', { bpfFd: pinned.fd, info });
+  for (const field of ['type', 'keySize', 'valueSize', 'maxEntries'] as const) {
+    if (info[field] === spec[field]) continue;
+    throw new SkepError({
+      code: 'pin-mismatch',
+      where: pinned.pathname,
+      message: `the pinned map has ${field} ${info[field]}, the object wants ${spec[field]}`,
+      hint: 'remove the pin, or rename the map',
+    });
+  }
+}
+
+/** Writes the raw initial elements of a map, and freezes it where the spec says so. */
+export function fillMap(system: System, spec: MapSpec, mapFd: number): void {
+  for (const { key, value } of spec.contents) {
+    if (value instanceof Uint8Array) system.bpf('mapUpdateElem', { mapFd, key, value, flags: 0n });
+  }
+  if (spec.freeze) system.bpf('mapFreeze', { mapFd });
+}
+
+/** Live fds by the names of a spec. */
+export interface FdsByName {
+  readonly maps: ReadonlyMap<string, number>;
+  readonly programs: ReadonlyMap<string, number>;
+}
+
+/** Writes the initial elements that are maps or programs, by their fds. */
+export function linkMap(
+  system: System,
+  spec: MapSpec,
+  { mapFd, fds }: { mapFd: number; fds: FdsByName },
+): void {
+  for (const { key, value } of spec.contents) {
+    if (value instanceof Uint8Array) continue;
+    const fd = 'map' in value ? fds.maps.get(value.map) : fds.programs.get(value.program);
+    if (fd === undefined) {
+      const name = 'map' in value ? `map '${value.map}'` : `program '${value.program}'`;
+      throw new SkepError({
+        code: 'reference',
+        where: `map '${spec.name}'`,
+        message: `its initial element ${name} is not loaded`,
+      });
+    }
+    const bytes = new Uint8Array(4);
+    new DataView(bytes.buffer).setUint32(0, fd, true);
+    system.bpf('mapUpdateElem', { mapFd, key, value: bytes, flags: 0n });
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * PROG_LOAD of one program: names and references resolved, and the log fetched when the kernel says no.
+ * As libbpf does, a program is loaded without a log first and again with one when that fails.
+ */
+import { SkepError } from '../base/errors.ts';
+import type { ProgramSpec } from '../object/spec.ts';
+import { BpfError } from '../uapi/errno.ts';
+import type { System } from '../uapi/seam.ts';
+import { LoadError } from './load-error.ts';
+
+/** src fields of two-slot loads (RFC 9669, section 5.4). */
+const pseudo = { map: 1, mapValue: 2 } as const;
+
+const firstLogSize = 1 << 20;
+/** The largest log that Linux takes: UINT_MAX >> 2. */
+const maxLogSize = 0x3fffffff;
+
+export interface LoadContext {
+  readonly system: System;
+  readonly mapFds: ReadonlyMap<string, number>;
+  readonly btfFd: number | undefined;
+  /** SEC("version"), for kernels that still look at it. */
+  readonly kernVersion?: number | undefined;
+  /** 0: a log only when it fails. Bits as the verifier's log levels. */
+  readonly logLevel: number;
+}
+
+/** At most 15 of the characters that the kernel takes in the name of an object. */
+export function objectName(name: string): string {
+  return name.replace(/[^A-Za-z0-9_.]/g, '_').slice(0, 15);
+}
+
+/**
+ * Loads a program; its fd and the log.
+ * @throws {LoadError} with the verifier's log
+ */
+export function loadProgram(spec: ProgramSpec, context: LoadContext): { fd: number; log: string } {
+  if (spec.coreRelocations) {
+    throw new SkepError({
+      code: 'core-relocations',
+      where: `program '${spec.name}'`,
+      message: `it has ${spec.coreRelocations} CO-RE relocations, which are not supported`,
+      hint: 'compile it without preserve_access_index, or read fields at fixed offsets',
+    });
+  }
+  try {
+    return loadWithLog(spec, context, context.logLevel);
+  } catch (error) {
+    if (!(error instanceof LoadError) || context.logLevel !== 0) throw error;
+    return loadWithLog(spec, context, 1);
+  }
+}
+
+/** Loads with a log of the level, in a buffer that is grown until the log fits. */
+function loadWithLog(spec: ProgramSpec, context: LoadContext, logLevel: number): { fd: number; log: string } {
+  const insns = patched(spec, context.mapFds);
+  let size = logLevel === 0 ? 0 : firstLogSize;
+  for (;;) {
+    const logBuf = size === 0 ? undefined : new Uint8Array(size);
+    const attr = {
+      ...progLoadAttr(spec, context),
+      insns,
+      insnCnt: insns.length / 8,
+      logLevel,
+      logSize: size,
+      logBuf,
+      logTrueSize: 0,
+    };
+    try {
+      const fd = context.system.bpf('progLoad', attr);
+      return { fd, log: logText(logBuf) };
+    } catch (error) {
+      if (!(error instanceof BpfError)) throw error;
+      if (error.errno !== 'ENOSPC' || size === 0 || size === maxLogSize) {
+        throw new LoadError(spec.name, error.errno, { log: logText(logBuf), hint: error.hint });
+      }
+      size = Math.min(Math.max(attr.logTrueSize, 2 * size), maxLogSize);
+    }
+  }
+}
+
+function progLoadAttr(spec: ProgramSpec, { btfFd, kernVersion }: LoadContext) {
+  const { funcInfo, lineInfo } = spec;
+  return {
+    progType: spec.progType,
+    expectedAttachType: spec.expectedAttachType,
+    progFlags: spec.progFlags,
+    progName: objectName(spec.name),
+    license: spec.license,
+    kernVersion,
+    ...(btfFd !== undefined && funcInfo !== undefined
+      ? { progBtfFd: btfFd, funcInfo, funcInfoRecSize: 8, funcInfoCnt: funcInfo.length / 8 }
+      : {}),
+    ...(btfFd !== undefined && funcInfo !== undefined && lineInfo !== undefined
+      ? { lineInfo, lineInfoRecSize: 16, lineInfoCnt: lineInfo.length / 16 }
+      : {}),
+  };
+}
+
+function logText(buffer: Uint8Array | undefined): string {
+  if (buffer === undefined) return '';
+  const end = buffer.indexOf(0);
+  return new TextDecoder().decode(end < 0 ? buffer : buffer.subarray(0, end));
+}
+
+/** A copy of the instructions in which loads of maps and of their values name live fds. */
+function patched(spec: ProgramSpec, mapFds: ReadonlyMap<string, number>): Uint8Array {
+  const insns = Uint8Array.from(spec.insns);
+  const view = new DataView(insns.buffer);
+  for (const reference of spec.references) {
+    const { slot, map } = reference;
+    const at = slot * 8;
+    const fd = mapFds.get(map);
+    if (fd === undefined || at < 0 || at + 16 > insns.length) {
+      throw new SkepError({
+        code: 'reference',
+        where: `program '${spec.name}', instruction ${slot}`,
+        message:
+          fd === undefined
+            ? `it refers to map '${map}', which the spec does not have`
+            : `a reference to map '${map}' lies outside the program`,
+      });
+    }
+    view.setUint8(at + 1, (view.getUint8(at + 1) & 0x0f) | (pseudo[reference.kind] << 4));
+    view.setInt32(at + 4, fd, true);
+    if (reference.kind === 'mapValue') view.setInt32(at + 12, reference.offset, true);
+  }
+  return insns;
+}

@@ -1,0 +1,132 @@
+/**
+ * Loading a collection, all or nothing: BTF, maps and their contents, programs, then what maps hold of
+ * programs and of other maps. What was made before a failure is closed again.
+ */
+import { SkepError } from '../base/errors.ts';
+import { type Btf, readBtf } from '../btf/index.ts';
+import type { CollectionSpec } from '../object/spec.ts';
+import type { System } from '../uapi/seam.ts';
+import { Collection } from './collection.ts';
+import { closeAll } from './handle.ts';
+import { createOrReuse, fillMap, linkMap } from './load-map.ts';
+import { type LoadContext, loadProgram } from './load-program.ts';
+import type { BpfMap } from './map.ts';
+import { mapFromFd } from './open.ts';
+import { Program } from './program.ts';
+import { Variable } from './variable.ts';
+
+export interface LoadOptions {
+  /** The verifier's log level; the log is `Program.log`, or `LoadError.log`. Default 0: a log on failure only. */
+  readonly logLevel?: number | undefined;
+  /** The folder in the BPF file system for maps that are pinned by name. Default '/sys/fs/bpf'. */
+  readonly pinPath?: string | undefined;
+}
+
+/**
+ * Loads everything that a spec describes.
+ * @throws {LoadError} where the verifier rejects a program
+ * @throws {BpfError} where a map cannot be made
+ */
+export function loadCollection(system: System, spec: CollectionSpec, options: LoadOptions): Collection {
+  if (spec.byteOrder !== 'little') {
+    throw new SkepError({
+      code: 'byte-order',
+      message: 'the object is big-endian, this kernel is little-endian',
+      hint: 'compile with -target bpfel',
+    });
+  }
+  const raw = spec.btf;
+  const btfFd = raw === undefined ? undefined : system.bpf('btfLoad', { btf: raw, btfSize: raw.length });
+  const loading = new Loading(system, spec, btfFd);
+  try {
+    return loading.run(options);
+  } catch (error) {
+    closeAll(loading.made);
+    throw error;
+  } finally {
+    // Maps and programs refer to the BTF from here on.
+    if (btfFd !== undefined) system.close(btfFd);
+  }
+}
+
+/** One load under way. The records have no prototype: an object may name its maps as it likes. */
+class Loading {
+  readonly made: { close(): void }[] = [];
+  readonly #system: System;
+  readonly #spec: CollectionSpec;
+  readonly #btfFd: number | undefined;
+  readonly #btf: (() => Btf) | undefined;
+  readonly #maps: Record<string, BpfMap> = Object.create(null);
+  readonly #programs: Record<string, Program> = Object.create(null);
+
+  constructor(system: System, spec: CollectionSpec, btfFd: number | undefined) {
+    this.#system = system;
+    this.#spec = spec;
+    this.#btfFd = btfFd;
+    const raw = spec.btf;
+    let parsed: Btf | undefined;
+    this.#btf = raw === undefined ? undefined : () => (parsed ??= readBtf(raw));
+  }
+
+  run(options: LoadOptions): Collection {
+    this.#loadMaps(options.pinPath ?? '/sys/fs/bpf');
+    const maps = fdsOf(this.#maps);
+    this.#loadPrograms({
+      system: this.#system,
+      mapFds: maps,
+      btfFd: this.#btfFd,
+      kernVersion: this.#spec.kernVersion,
+      logLevel: options.logLevel ?? 0,
+    });
+    const fds = { maps, programs: fdsOf(this.#programs) };
+    for (const [name, map] of Object.entries(this.#maps)) {
+      const spec = this.#spec.maps[name];
+      if (spec !== undefined) linkMap(this.#system, spec, { mapFd: map.fd, fds });
+    }
+    return new Collection({ programs: this.#programs, maps: this.#maps, variables: this.#variables() });
+  }
+
+  #loadMaps(pinPath: string): void {
+    for (const [name, spec] of Object.entries(this.#spec.maps)) {
+      const { fd, reused } = createOrReuse(this.#system, spec, { btfFd: this.#btfFd, pinPath });
+      const btf = this.#btf;
+      const { btfKeyTypeId: keyTypeId, btfValueTypeId: valueTypeId } = spec;
+      const map = mapFromFd(
+        this.#system,
+        fd,
+        btf === undefined ? undefined : { btf, keyTypeId, valueTypeId },
+      );
+      this.made.push(map);
+      if (!reused) fillMap(this.#system, spec, fd);
+      this.#maps[name] = map;
+    }
+  }
+
+  #loadPrograms(context: LoadContext): void {
+    for (const [name, spec] of Object.entries(this.#spec.programs)) {
+      if (!spec.autoload) continue;
+      const { fd, log } = loadProgram(spec, context);
+      const program = new Program(this.#system, fd, {
+        name,
+        type: spec.progType,
+        attachTo: spec.attachTo,
+        log,
+      });
+      this.made.push(program);
+      this.#programs[name] = program;
+    }
+  }
+
+  #variables(): Record<string, Variable> {
+    const variables: Record<string, Variable> = Object.create(null);
+    for (const [name, spec] of Object.entries(this.#spec.variables)) {
+      const map = this.#maps[spec.map];
+      if (map !== undefined) variables[name] = new Variable(spec, map, this.#btf);
+    }
+    return variables;
+  }
+}
+
+function fdsOf(handles: Readonly<Record<string, { fd: number }>>): Map<string, number> {
+  return new Map(Object.entries(handles).map(([name, handle]) => [name, handle.fd]));
+}

@@ -1,0 +1,91 @@
+/**
+ * Handles for objects that exist already: by an fd, whatever it turns out to be, and lists of ids.
+ */
+import { type Btf, readBtf } from '../btf/index.ts';
+import { BpfError } from '../uapi/errno.ts';
+import type { InfoOf } from '../uapi/info.ts';
+import type { System } from '../uapi/seam.ts';
+import type { ElementTypes } from './element.ts';
+import { Link } from './link.ts';
+import { BpfMap } from './map.ts';
+import { Program } from './program.ts';
+
+/** A handle on a map's fd, which is closed where that fails. Without `types`, the kernel is asked for them. */
+export function mapFromFd(system: System, fd: number, types?: ElementTypes): BpfMap {
+  return owning(system, fd, () => {
+    const info: InfoOf<'map'> = { kind: 'map' };
+    system.bpf('objGetInfoByFd', { bpfFd: fd, info });
+    return new BpfMap(system, fd, { info, types: types ?? typesOf(system, info) });
+  });
+}
+
+/** A handle on a program's fd, which is closed where that fails. */
+export function programFromFd(system: System, fd: number): Program {
+  return owning(system, fd, () => {
+    const info: InfoOf<'prog'> = { kind: 'prog' };
+    system.bpf('objGetInfoByFd', { bpfFd: fd, info });
+    return new Program(system, fd, { name: info.name ?? '', type: info.type ?? 0 });
+  });
+}
+
+/** A handle for an fd of any kind: the kernel refuses to describe it as another (EINVAL). */
+export function handleFromFd(system: System, fd: number): BpfMap | Program | Link {
+  const is = (kind: 'map' | 'prog'): boolean =>
+    owning(system, fd, () => {
+      try {
+        system.bpf('objGetInfoByFd', { bpfFd: fd, info: { kind } });
+        return true;
+      } catch (error) {
+        if (error instanceof BpfError && error.errno === 'EINVAL') return false;
+        throw error;
+      }
+    });
+  if (is('map')) return mapFromFd(system, fd);
+  return is('prog') ? programFromFd(system, fd) : new Link(system, fd);
+}
+
+/** Every id that a GET_NEXT_ID command lists, ascending. */
+export function listIds(system: System, cmd: 'mapGetNextId' | 'progGetNextId' | 'linkGetNextId'): number[] {
+  const ids: number[] = [];
+  const attr = { startId: 0, nextId: 0 };
+  try {
+    for (;;) {
+      system.bpf(cmd, attr);
+      ids.push(attr.nextId);
+      attr.startId = attr.nextId;
+    }
+  } catch (error) {
+    if (error instanceof BpfError && error.errno === 'ENOENT') return ids;
+    throw error;
+  }
+}
+
+function owning<T>(system: System, fd: number, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    system.close(fd);
+    throw error;
+  }
+}
+
+/** The types of a map that came with BTF, read back from the kernel when they are needed. */
+function typesOf(system: System, info: InfoOf<'map'>): ElementTypes | undefined {
+  const { btfId = 0, btfKeyTypeId: keyTypeId = 0, btfValueTypeId: valueTypeId = 0 } = info;
+  if (btfId === 0) return undefined;
+  let parsed: Btf | undefined;
+  return { btf: () => (parsed ??= readBtf(rawBtf(system, btfId))), keyTypeId, valueTypeId };
+}
+
+function rawBtf(system: System, btfId: number): Uint8Array {
+  const fd = system.bpf('btfGetFdById', { btfId });
+  try {
+    const size: InfoOf<'btf'> = { kind: 'btf' };
+    system.bpf('objGetInfoByFd', { bpfFd: fd, info: size });
+    const btf = new Uint8Array(size.btfSize ?? 0);
+    system.bpf('objGetInfoByFd', { bpfFd: fd, info: { kind: 'btf', btf, btfSize: btf.length } });
+    return btf;
+  } finally {
+    system.close(fd);
+  }
+}

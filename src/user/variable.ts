@@ -1,0 +1,87 @@
+/**
+ * Global variables: typed windows into the values of data maps (`.data`, `.rodata`, `.bss`), before the
+ * load in a spec and after it in a live map.
+ */
+import { SkepError } from '../base/errors.ts';
+import { type Btf, type Codec, readBtf, type Value } from '../btf/index.ts';
+import type { CollectionSpec, VariableSpec } from '../object/spec.ts';
+import { elementCodec } from './element.ts';
+import type { BpfMap } from './map.ts';
+
+/** A global variable of a loaded collection. */
+export class Variable<T = Value> {
+  readonly name: string;
+  readonly #spec: VariableSpec;
+  readonly #map: BpfMap;
+  readonly #codec: Codec;
+
+  /** Made by `Kernel.load`. */
+  constructor(spec: VariableSpec, map: BpfMap, btf: (() => Btf) | undefined) {
+    this.name = spec.name;
+    this.#spec = spec;
+    this.#map = map;
+    this.#codec = elementCodec(spec.btfTypeId, spec.size, btf);
+  }
+
+  get(): T {
+    const { offset, size } = this.#spec;
+    return this.#codec.decode(this.#section().subarray(offset, offset + size)) as T;
+  }
+
+  /**
+   * Writes it by writing its section back whole: what a program writes to a neighbour in between is lost.
+   * @throws {BpfError} EPERM for a constant, which is frozen since the load
+   */
+  set(value: T): void {
+    const bytes = encodeFor(this.#spec, this.#codec, value as Value);
+    const section = this.#section();
+    section.set(bytes, this.#spec.offset);
+    this.#map.setRawValue(0, section);
+  }
+
+  #section(): Uint8Array {
+    return this.#map.rawValue(0) ?? new Uint8Array(this.#map.valueSize);
+  }
+}
+
+/**
+ * Sets global variables and constants in a spec, before it is loaded: `setVariables(spec, { target_pid: 1 })`.
+ * @throws {SkepError} 'no-variable' for a name that is not there, 'value' for one that does not fit its type
+ */
+export function setVariables(spec: CollectionSpec, values: Readonly<Record<string, Value>>): void {
+  let parsed: Btf | undefined;
+  const raw = spec.btf;
+  const btf = raw === undefined ? undefined : () => (parsed ??= readBtf(raw));
+  for (const [name, value] of Object.entries(values)) {
+    const variable = Object.hasOwn(spec.variables, name) ? spec.variables[name] : undefined;
+    if (variable === undefined) {
+      const names = Object.keys(spec.variables).join(', ');
+      throw new SkepError({
+        code: 'no-variable',
+        message: `there is no variable '${name}'`,
+        hint: names === '' ? 'the object has none' : `there are ${names}`,
+      });
+    }
+    const bytes = encodeFor(variable, elementCodec(variable.btfTypeId, variable.size, btf), value);
+    initialValue(spec, variable.map).set(bytes, variable.offset);
+  }
+}
+
+/** The initial bytes of a data map, to be edited in place; `.bss` gets them now. */
+function initialValue(spec: CollectionSpec, mapName: string): Uint8Array {
+  const map = spec.maps[mapName];
+  if (map === undefined) throw new SkepError({ code: 'no-map', message: `there is no map '${mapName}'` });
+  const value = map.contents[0]?.value;
+  if (value instanceof Uint8Array) return value;
+  const zeroed = new Uint8Array(map.valueSize);
+  map.contents = [{ key: new Uint8Array(4), value: zeroed }];
+  return zeroed;
+}
+
+function encodeFor(variable: VariableSpec, codec: Codec, value: Value): Uint8Array {
+  try {
+    return codec.encode(value);
+  } catch (error) {
+    throw error instanceof SkepError ? error.at(`variable '${variable.name}'`) : error;
+  }
+}
