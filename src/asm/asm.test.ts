@@ -347,3 +347,31 @@ test('assembling fails with SkepError only', () => {
     ...notations.map(({ llvm }) => bytes(llvm)),
   ]);
 });
+
+describe('hostile text', () => {
+  const long = 100_000;
+  const cases: { name: string; input: string; want: RegExp }[] = [
+    { name: 'a long word', input: `goto ${'x'.repeat(long)}`, want: /^there is no label "x{40}…"$/ },
+    { name: 'a long number', input: `r0 = ${'9'.repeat(long)}`, want: /^expected a number, found "9{40}…"$/ },
+    {
+      name: 'labels on one line',
+      input: `${Array.from({ length: long }, (_, i) => `l${i}:`).join('')}?`,
+      want: /^unexpected/,
+    },
+    {
+      name: 'semicolons',
+      input: `r0 = 1${';r0 = 1'.repeat(long)};exit;r99 = 1`,
+      want: /^expected r0 to r10/,
+    },
+    { name: 'signs', input: `r0 = ${'-'.repeat(long)}`, want: /^expected a number/ },
+    { name: 'open comments', input: '/* '.repeat(long), want: /^comment without/ },
+  ];
+  for (const { name, input, want } of cases) {
+    test(name, () => {
+      assert.throws(
+        () => assemble(input),
+        (error) => error instanceof SkepError && want.test(error.message),
+      );
+    });
+  }
+});

@@ -4,8 +4,9 @@
  */
 import { type Insn, type Slots, toRaw } from '../isa/index.ts';
 import { helpers } from '../uapi/index.ts';
-import { type Parsed, parseStatement, withTarget } from './parse.ts';
-import { type Statement, syntaxError, type Token, tokenize } from './tokens.ts';
+import { type Parsed, parseStatement } from './parse.ts';
+import { withTarget } from './targets.ts';
+import { quote, type Statement, syntaxError, type Token, tokenize } from './tokens.ts';
 
 const wideOpcode = 0x18;
 
@@ -16,16 +17,15 @@ interface Program {
   readonly wanted: Map<number, Token>;
 }
 
-/** Takes `name:` off the front of a statement, as often as it is there. */
-function takeLabels(statement: Statement, program: Program): readonly Token[] {
-  let { tokens } = statement;
-  while (tokens[0]?.kind === 'word' && tokens[1]?.text === ':') {
-    const label = tokens[0];
-    if (program.labels.has(label.text)) throw syntaxError(label, `label "${label.text}" is there twice`);
+/** Notes each `name:` at the front of a statement, and gives what follows. */
+function takeLabels({ tokens }: Statement, program: Program): readonly Token[] {
+  let at = 0;
+  for (; tokens[at]?.kind === 'word' && tokens[at + 1]?.text === ':'; at += 2) {
+    const label = tokens[at] as Token;
+    if (program.labels.has(label.text)) throw syntaxError(label, `label ${quote(label.text)} is there twice`);
     program.labels.set(label.text, program.slots.length);
-    tokens = tokens.slice(2);
   }
-  return tokens;
+  return tokens.slice(at);
 }
 
 function checkOpcode(statement: Statement, parsed: Parsed, first: Token): void {
@@ -48,13 +48,13 @@ function resolve(slot: number, label: Token, program: Program): Insn {
       return { op: 'call', kind: 'helper', imm: helpers[name as keyof typeof helpers].id };
     }
     const what = insn.op === 'call' ? 'label or helper' : 'label';
-    throw syntaxError(label, `there is no ${what} "${label.text}"`);
+    throw syntaxError(label, `there is no ${what} ${quote(label.text)}`);
   }
   const next = slot + 1;
   const off = at - next;
   const isNarrow = insn.op === 'jmp' || insn.op === 'mayGoto' || (insn.op === 'ja' && !insn.wide);
   if (isNarrow && (off < -0x8000 || off > 0x7fff)) {
-    throw syntaxError(label, `"${label.text}" is ${off} slots away, out of reach`, 'use gotol');
+    throw syntaxError(label, `${quote(label.text)} is ${off} slots away, out of reach`, 'use gotol');
   }
   return withTarget(insn, off);
 }

@@ -28,7 +28,7 @@ import {
   type Slots,
 } from '../isa/index.ts';
 import { type HelperName, helpers } from '../uapi/index.ts';
-import { withTarget } from './parse.ts';
+import { withTarget } from './targets.ts';
 
 export interface Register {
   readonly reg: Reg;

@@ -5,7 +5,7 @@
 import type { SkepError } from '../base/index.ts';
 import type { Operand, Reg, Size } from '../isa/index.ts';
 import { signedSizes, unsignedSizes } from './syntax.ts';
-import { syntaxError, type Token } from './tokens.ts';
+import { quote, syntaxError, type Token } from './tokens.ts';
 
 /** Longer than any 64-bit number; bounds the work on hostile text. */
 const maxDigits = 24;
@@ -33,7 +33,7 @@ export interface Place {
 }
 
 function describe(token: Token): string {
-  return token.kind === 'end' ? 'the end of the statement' : JSON.stringify(token.text);
+  return token.kind === 'end' ? 'the end of the statement' : quote(token.text);
 }
 
 export class Cursor {

@@ -6,6 +6,7 @@ import { toHex } from '../base/index.ts';
 import { encode, type Insn, type InvalidInsn, type LenientSlots, type Slots } from '../isa/index.ts';
 import { type FormatOptions, formatInsn, opcodeOf, wideNumber } from './format.ts';
 import type { Dialect, WideLoad } from './syntax.ts';
+import { targetOf } from './targets.ts';
 
 export interface DisassembleOptions {
   /** Default 'kernel'. */
@@ -23,22 +24,6 @@ export interface DisassembleOptions {
   readonly kfunc?: FormatOptions['kfunc'];
 }
 
-/** The offset of an instruction's target from the next slot, and whether it is a call's. */
-function targetOf(insn: Insn | InvalidInsn): { off: number; isCode: boolean } | undefined {
-  switch (insn.op) {
-    case 'ja':
-    case 'jmp':
-    case 'mayGoto':
-      return { off: insn.off, isCode: false };
-    case 'call':
-      return insn.kind === 'subprog' ? { off: insn.imm, isCode: true } : undefined;
-    case 'ldimm64':
-      return insn.pseudo === 'func' && insn.hi === 0 ? { off: insn.lo, isCode: true } : undefined;
-    default:
-      return undefined;
-  }
-}
-
 /** A name for each slot that something jumps to (`L3`) or calls (`func_3`). */
 function labelsOf(slots: LenientSlots): ReadonlyMap<number, string> {
   const labels = new Map<number, string>();
@@ -48,7 +33,7 @@ function labelsOf(slots: LenientSlots): ReadonlyMap<number, string> {
     const at = slot + 1 + target.off;
     // No label can stand inside a two-slot load, or beyond the end.
     if (slots[at] === undefined) return;
-    if (target.isCode) labels.set(at, `func_${at}`);
+    if (target.isFunction) labels.set(at, `func_${at}`);
     else if (!labels.has(at)) labels.set(at, `L${at}`);
   });
   return labels;

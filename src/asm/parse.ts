@@ -2,7 +2,6 @@
  * One statement to one instruction, whose jump or call may still name a label. Both dialects at once: they
  * share most of their notation, and where they differ no text means two things.
  */
-import { unreachable } from '../base/index.ts';
 import { type AluOp, type Insn, type JmpCond, pseudoLoads, type Reg } from '../isa/index.ts';
 import { helperName, helpers } from '../uapi/index.ts';
 import { Cursor, type RegToken } from './cursor.ts';
@@ -363,33 +362,4 @@ export function parseStatement(tokens: readonly Token[], isWide: boolean): Parse
   }
   cursor.end();
   return parsed;
-}
-
-/** The instruction with its target filled in: `off` slots from the slot after it. */
-export function withTarget(insn: Insn, off: number): Insn {
-  switch (insn.op) {
-    case 'ja':
-    case 'mayGoto':
-    case 'jmp':
-      return { ...insn, off };
-    case 'call':
-      return { op: 'call', kind: 'subprog', imm: off };
-    case 'ldimm64':
-      return { ...insn, lo: off };
-    case 'alu':
-    case 'neg':
-    case 'movsx':
-    case 'addrSpaceCast':
-    case 'swap':
-    case 'load':
-    case 'store':
-    case 'atomic':
-    case 'loadAcquire':
-    case 'storeRelease':
-    case 'ldPacket':
-    case 'exit':
-      return insn;
-    default:
-      return unreachable(insn);
-  }
 }

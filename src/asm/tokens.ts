@@ -42,6 +42,11 @@ const statementStart = new RegExp(
     String.raw`if\s+${reg}|lock\s*\*|\*\s*\(|store_release\s*\(|ld_pseudo\s|${assignment})`,
 );
 
+/** Text from the input for a message, cut to a length that fits one. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
+}
+
 export function syntaxError(
   token: { line: number; column: number },
   message: string,
