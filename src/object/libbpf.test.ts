@@ -36,7 +36,7 @@ function linesOf(args: string[]): unknown[] {
 }
 
 /** A spec in the words of view.c. */
-function viewOf({ maps, programs }: CollectionSpec): unknown[] {
+function viewOf({ maps, programs, btf }: CollectionSpec): unknown[] {
   return [
     ...Object.values(maps).map((m) => ({
       map: m.name,
@@ -57,12 +57,13 @@ function viewOf({ maps, programs }: CollectionSpec): unknown[] {
       autoload: p.autoload,
       insns: toHex(p.insns),
     })),
+    { btf: toHex(btf ?? new Uint8Array()) },
   ];
 }
 
 describe('as libbpf', { skip }, () => {
   for (const name of ['programs', 'globals', 'maps', 'types']) {
-    test(`maps, programs and their instructions of ${name}`, {
+    test(`maps, programs with their instructions, and BTF of ${name}`, {
       skip: !mayLoad && 'bpf(2) may not load',
     }, () => {
       const file = `${fixtures}objects/${name}.bpf.o`;
