@@ -1,0 +1,169 @@
+/**
+ * The one table of commands. Parsing, help and dispatch read it; nothing heavy is imported until a command
+ * runs.
+ */
+import type { Invocation } from './invocation.ts';
+import type { CommandSyntax, Option } from './syntax.ts';
+
+export interface Command extends CommandSyntax {
+  /** Runs it; the exit code. */
+  readonly run: (invocation: Invocation) => Promise<number>;
+}
+
+const help = { short: 'h', summary: 'show this help' } as const;
+const json = { summary: 'print JSON: 64-bit integers beyond 2^53 as decimal strings, bytes as hex' } as const;
+const common = { json, help } as const;
+const prog = { value: 'NAME', summary: 'the program of that name only' } as const;
+const map = { value: 'NAME', summary: 'the map of that name only' } as const;
+
+/** How a program gets its input: shared by the commands that run one. */
+const sources = {
+  pcap: { value: 'FILE', summary: 'play a capture (pcap or pcapng; - is standard input) into the device' },
+  strace: {
+    value: 'FILE',
+    optional: true,
+    summary: 'play a recorded strace, or (before -- CMD) trace a command now, into raw_syscalls',
+  },
+  attach: {
+    value: '[PROG=]HOOK',
+    multiple: true,
+    summary: 'attach to xdp, tracepoint:GROUP/NAME or raw_tracepoint:NAME, not by the section',
+  },
+  device: { value: 'NAME', summary: 'the name of the network device (default eth0)' },
+  set: {
+    value: 'NAME=VALUE',
+    multiple: true,
+    summary: 'set a global variable, or an element of a map: MAP.KEY=VALUE',
+  },
+} as const satisfies Record<string, Option>;
+
+const noObject = 'without a FILE there is nothing to show: each command line starts a fresh embedded kernel';
+
+export const commands: readonly Command[] = [
+  {
+    name: 'run',
+    usage: 'FILE [options] [-- CMD [ARG...]]',
+    operands: [1, 1],
+    summary: 'load an object, attach its programs and feed them packets or system calls',
+    details: [
+      'Every program is attached by its section. The lines of the trace pipe are printed as they come, then a table of packets by verdict.',
+    ],
+    options: {
+      ...sources,
+      'dump-maps': { summary: 'print every map at the end' },
+      ...common,
+    },
+    examples: [
+      'skep run firewall.bpf.o --pcap traffic.pcap --set blocked.80=1 --dump-maps',
+      'tcpdump -w - | skep run firewall.bpf.o --pcap -',
+      'skep run syscount.bpf.o --strace -- ls -l',
+    ],
+    takesCommand: true,
+    run: async (invocation) => (await import('./run.ts')).run(invocation),
+  },
+  {
+    name: 'verify',
+    usage: 'FILE [options]',
+    operands: [1, 1],
+    summary: 'verify every program of an object; exit code 1 when one is rejected',
+    options: {
+      prog,
+      'log-level': {
+        value: 'N',
+        summary: 'print the verifier log: 1 instructions and branches, 2 with states, 4 statistics',
+      },
+      ...common,
+    },
+    examples: ['skep verify firewall.bpf.o', 'skep verify firewall.bpf.o --prog firewall --log-level 2'],
+    run: async (invocation) => (await import('./verify.ts')).verify(invocation),
+  },
+  {
+    name: 'prog show',
+    usage: 'FILE [options]',
+    operands: [1, 1],
+    summary: 'list the programs of an object',
+    options: common,
+    examples: ['skep prog show firewall.bpf.o'],
+    run: async (invocation) => (await import('./prog.ts')).show(invocation),
+  },
+  {
+    name: 'prog dump',
+    usage: 'FILE [options]',
+    operands: [1, 1],
+    summary: 'print the instructions of programs, with their C source where the object has it',
+    options: { prog, ...common },
+    examples: ['skep prog dump firewall.bpf.o --prog firewall'],
+    run: async (invocation) => (await import('./prog.ts')).dump(invocation),
+  },
+  {
+    name: 'prog run',
+    usage: 'FILE [options]',
+    operands: [1, 1],
+    summary: 'run a program once or more on test input',
+    options: {
+      prog: { value: 'NAME', summary: 'which program (needed where the object has several)' },
+      'data-in': { value: 'FILE', summary: 'the packet (- is standard input)' },
+      'data-out': { value: 'FILE', summary: 'write the packet after the run (- is standard output)' },
+      'ctx-in': { value: 'FILE', summary: 'the context' },
+      'ctx-out': { value: 'FILE', summary: 'write the context after the run' },
+      repeat: { value: 'N', summary: 'how many runs (default 1)' },
+      set: sources.set,
+      ...common,
+    },
+    examples: ['skep prog run firewall.bpf.o --data-in packet.bin --repeat 1000 --json'],
+    run: async (invocation) => (await import('./prog-run.ts')).testRun(invocation),
+  },
+  {
+    name: 'map show',
+    usage: 'FILE [options] [-- CMD [ARG...]]',
+    operands: [0, 1],
+    summary: 'load an object, run it on what is given, and list its maps',
+    details: [`A FILE is needed: ${noObject}.`],
+    options: { map, ...sources, ...common },
+    examples: ['skep map show firewall.bpf.o'],
+    takesCommand: true,
+    run: async (invocation) => (await import('./map.ts')).show(invocation),
+  },
+  {
+    name: 'map dump',
+    usage: 'FILE [options] [-- CMD [ARG...]]',
+    operands: [0, 1],
+    summary: 'load an object, run it on what is given, and print what its maps hold',
+    details: [`A FILE is needed: ${noObject}.`],
+    options: { map, ...sources, ...common },
+    examples: ['skep map dump syscount.bpf.o --strace ls.strace --map counts --json'],
+    takesCommand: true,
+    run: async (invocation) => (await import('./map.ts')).dump(invocation),
+  },
+  {
+    name: 'asm',
+    usage: '[FILE|-] [options]',
+    operands: [0, 1],
+    summary: 'assemble text into instructions',
+    details: ['Prints the bytes in hex, one instruction a line; -o writes them raw.'],
+    options: {
+      output: { value: 'FILE', short: 'o', summary: 'write raw bytes (- is standard output)' },
+      ...common,
+    },
+    examples: ["echo 'r0 = 11; exit' | skep asm", 'skep asm prog.s -o prog.bin'],
+    run: async (invocation) => (await import('./asm.ts')).asm(invocation),
+  },
+  {
+    name: 'disasm',
+    usage: 'FILE|- [options]',
+    operands: [0, 1],
+    summary: 'print the instructions of an object, of raw bytes, or of hex text',
+    options: common,
+    examples: ['skep disasm firewall.bpf.o', "echo 'b7000000 0b000000 95000000 00000000' | skep disasm -"],
+    run: async (invocation) => (await import('./asm.ts')).disasm(invocation),
+  },
+  {
+    name: 'help',
+    usage: '[COMMAND]',
+    operands: [0, 2],
+    summary: 'show help',
+    options: { help },
+    examples: ['skep help prog run'],
+    run: async (invocation) => (await import('./help.ts')).help(invocation, commands),
+  },
+];

@@ -1,0 +1,67 @@
+/**
+ * `skep map`: loads an object, feeds it what is given, and shows its maps.
+ */
+import { usageError } from './args.ts';
+import type { Invocation } from './invocation.ts';
+import { chosenMaps, mapContents, printMaps } from './maps.ts';
+import { inputsOf, play } from './play.ts';
+import { type Session, startSession } from './session.ts';
+import { formatTable } from './table.ts';
+
+export async function show(invocation: Invocation): Promise<number> {
+  const { session, exitCode } = await played(invocation);
+  const maps = chosenMaps(session, invocation.value('map')).map(([name, map]) => ({
+    name,
+    type: map.typeName,
+    keySize: map.keySize,
+    valueSize: map.valueSize,
+    maxEntries: map.maxEntries,
+    flags: map.flags,
+    entries: map.size,
+  }));
+  if (invocation.json) {
+    invocation.printJson(maps);
+    return exitCode;
+  }
+  const rows = maps.map((map) => [
+    map.name,
+    map.type,
+    ...[map.keySize, map.valueSize, map.entries, map.maxEntries].map(String),
+  ]);
+  for (const line of formatTable(columns, rows, invocation.style)) invocation.print(line);
+  return exitCode;
+}
+
+const columns = [
+  { title: 'MAP' },
+  { title: 'TYPE' },
+  { title: 'KEY', align: 'right' },
+  { title: 'VALUE', align: 'right' },
+  { title: 'ENTRIES', align: 'right' },
+  { title: 'MAX', align: 'right' },
+] as const;
+
+export async function dump(invocation: Invocation): Promise<number> {
+  const { session, exitCode } = await played(invocation);
+  const maps = chosenMaps(session, invocation.value('map'));
+  if (invocation.json) invocation.printJson(maps.map(([name, map]) => mapContents(name, map)));
+  else printMaps(invocation, maps);
+  return exitCode;
+}
+
+/** The session after what is given was played into it; the trace pipe goes to standard error. */
+async function played(invocation: Invocation): Promise<{ session: Session; exitCode: number }> {
+  if (invocation.operands.length === 0) {
+    throw usageError(
+      'each command line starts a fresh embedded kernel, so there are no maps to show',
+      'give an object: skep map show FILE',
+    );
+  }
+  const inputs = inputsOf(invocation);
+  const session = startSession(invocation);
+  const onTrace = (line: string): void => {
+    invocation.streams.stderr.write(`${line}\n`);
+  };
+  const { interrupted } = await play(invocation, { session, inputs, onTrace });
+  return { session, exitCode: interrupted ? 130 : 0 };
+}

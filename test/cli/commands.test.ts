@@ -1,0 +1,279 @@
+/**
+ * What the commands print, for people and as JSON, and their exit codes.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { after, test } from 'node:test';
+import { example, scratch, skep } from './skep.ts';
+
+const files = scratch();
+after(() => files.remove());
+
+const firewall = example('firewall.bpf.o');
+const pcap = example('captures/network.pcap');
+const strace = example('captures/ls.strace');
+
+/** The standard output of a command that succeeds, as JSON. */
+function json<T>(args: readonly string[], input?: string): T {
+  const ran = skep([...args, '--json'], input === undefined ? {} : { input });
+  assert.equal(ran.code, 0, ran.stderr);
+  return JSON.parse(ran.stdout) as T;
+}
+
+/** An object whose program the verifier rejects: its first instruction copies a register that is not set. */
+function rejected(): string {
+  const { insns } = json<{ insns: { slot: number }[] }[]>(['prog', 'dump', firewall])[0] ?? { insns: [] };
+  assert.ok(insns.length > 0);
+  const bytes = Uint8Array.from(readFileSync(firewall));
+  // r8 = *(u32 *)(r1 +4), the program's first instruction.
+  const first = Buffer.from(bytes.buffer).indexOf(Buffer.from('6118040000000000', 'hex'));
+  assert.ok(first > 0);
+  bytes.set(Buffer.from('bf08000000000000', 'hex'), first);
+  return files.write('rejected.o', bytes);
+}
+
+interface Report {
+  programs: { name: string; attached: string | null }[];
+  verdicts?: Record<string, { packets: number; bytes: number }>;
+  syscalls?: number;
+  trace: string[];
+  traceOmitted: number;
+  maps?: { name: string; type: string; entries: { key: unknown; value: unknown }[] }[];
+}
+
+test('run: a capture through a firewall', () => {
+  const args = ['run', firewall, '--pcap', pcap, '--set', 'blocked.80=1', '--dump-maps'];
+  const open = json<Report>(['run', firewall, '--pcap', pcap]);
+  const closed = json<Report>(args);
+  assert.deepEqual(closed.programs, [{ name: 'firewall', attached: 'xdp:eth0' }]);
+  assert.ok(open.verdicts !== undefined && closed.verdicts !== undefined);
+  const { pass, drop, aborted } = closed.verdicts;
+  assert.ok(pass !== undefined && drop !== undefined && pass.packets > 0 && drop.packets > 0);
+  assert.deepEqual(open.verdicts['drop'], { packets: 0, bytes: 0 });
+  assert.equal(pass.packets + drop.packets, open.verdicts['pass']?.packets);
+  assert.equal(pass.bytes + drop.bytes, open.verdicts['pass']?.bytes);
+  assert.equal(aborted?.packets, 0);
+  const maps = Object.fromEntries((closed.maps ?? []).map(({ name, entries }) => [name, entries]));
+  assert.deepEqual(maps['blocked'], [{ key: 80, value: 1 }]);
+  const web = maps['flows']?.find(({ key }) => (key as { port: number }).port === 80);
+  assert.ok(web !== undefined);
+  assert.equal((web.value as { dropped: number }).dropped, drop.packets);
+
+  const people = skep(args);
+  assert.equal(people.code, 0);
+  assert.match(people.stdout, /^VERDICT +PACKETS +BYTES\n/);
+  assert.match(people.stdout, new RegExp(`^drop +${drop.packets} +${drop.bytes}$`, 'm'));
+  assert.match(people.stdout, /^blocked \(hash, 1 of 1024\)\n {2}KEY {2}VALUE\n {2}80 {3}1$/m);
+  assert.match(people.stdout, /\{ protocol: 6, port: 80 \} +\{ passed: 0, dropped: \d+, bytes: \d+ \}/);
+  assert.ok(!people.stdout.includes('\u001b'), 'no colours into a pipe');
+});
+
+test('run: a capture on standard input', () => {
+  const ran = skep(['run', firewall, '--pcap', '-', '--json'], { input: new Uint8Array(readFileSync(pcap)) });
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.deepEqual(
+    (JSON.parse(ran.stdout) as Report).verdicts,
+    json<Report>(['run', firewall, '--pcap', pcap]).verdicts,
+  );
+});
+
+test('run: recorded system calls', () => {
+  const report = json<Report>(['run', example('callers.bpf.o'), '--strace', strace, '--dump-maps']);
+  assert.deepEqual(report.programs, [{ name: 'count_caller', attached: 'raw_tracepoint:sys_enter' }]);
+  assert.ok((report.syscalls ?? 0) > 100);
+  const entries = report.maps?.find(({ name }) => name === 'callers')?.entries ?? [];
+  const total = entries.reduce((sum, { value }) => sum + (value as number), 0);
+  assert.equal(total, report.syscalls);
+  const commands = entries.map(({ key }) => (key as { comm: string }).comm);
+  for (const comm of ['sh', 'ls', 'wc']) assert.ok(commands.includes(comm), comm);
+});
+
+test('run: a command traced now', (t) => {
+  if (spawnSync('strace', ['-f', 'true']).status !== 0) return t.skip('strace does not work here');
+  const args = ['run', example('callers.bpf.o'), '--dump-maps', '--json', '--strace', '--', 'echo', 'hello'];
+  const ran = skep(args);
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.match(ran.stderr, /^hello$/m, 'its output does not mix with the report');
+  const report = JSON.parse(ran.stdout) as Report;
+  assert.ok((report.syscalls ?? 0) > 5);
+  const entries = report.maps?.find(({ name }) => name === 'callers')?.entries ?? [];
+  assert.ok(entries.some(({ key }) => (key as { comm: string }).comm === 'echo'));
+});
+
+test('run: without input it says so', () => {
+  const { code, stderr } = skep(['run', firewall]);
+  assert.equal(code, 0);
+  assert.match(stderr, /nothing to run the programs on \(give it --pcap FILE, or --strace\)/);
+});
+
+test('run: of several XDP programs the one that is not tail-called is attached, or the one named', () => {
+  const tailcall = example('tailcall.bpf.o');
+  const attached = (extra: string[]) =>
+    json<Report>(['run', tailcall, ...extra]).programs.filter((each) => each.attached !== null);
+  assert.deepEqual(attached([]), [{ name: 'dispatch', attached: 'xdp:eth0' }]);
+  assert.deepEqual(attached(['--attach', 'on_ipv4=xdp', '--device', 'wan']), [
+    { name: 'on_ipv4', attached: 'xdp:wan' },
+  ]);
+});
+
+test('verify: accepted', () => {
+  const ran = skep(['verify', firewall]);
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.match(
+    ran.stdout,
+    /^PROGRAM +TYPE +VERDICT +INSNS +PROCESSED +STATES +TIME\nfirewall +xdp +accepted +\d+ +\d+ +\d+ +\d+ µs\n$/,
+  );
+  const [verdict] = json<{ name: string; accepted: boolean; processed: number; log?: string }[]>([
+    'verify',
+    firewall,
+  ]);
+  assert.equal(verdict?.accepted, true);
+  assert.ok((verdict?.processed ?? 0) > 100);
+  assert.equal(verdict?.log, undefined);
+});
+
+test('verify: rejected, with the log and the last message', () => {
+  const object = rejected();
+  const ran = skep(['verify', object]);
+  assert.equal(ran.code, 1);
+  assert.equal(ran.stderr, "skep: program 'firewall' rejected: R0 !read_ok\n");
+  assert.match(ran.stdout, /0: \(bf\) r8 = r0/);
+  assert.match(ran.stdout, /firewall +xdp +rejected \(EACCES\)/);
+  const { code, stdout } = skep(['verify', object, '--json']);
+  assert.equal(code, 1);
+  const [verdict] = JSON.parse(stdout) as { accepted: boolean; errno: string; reason: string; log: string }[];
+  assert.deepEqual([verdict?.accepted, verdict?.errno, verdict?.reason], [false, 'EACCES', 'R0 !read_ok']);
+  assert.match(verdict?.log ?? '', /R0 !read_ok/);
+  const loaded = skep(['run', object]);
+  assert.equal(loaded.code, 1);
+  assert.match(
+    loaded.stderr,
+    /rejected\.o: program 'firewall' rejected: R0 !read_ok: Permission denied \(EACCES\)\n$/,
+  );
+});
+
+test('verify: the log at a level', () => {
+  const { stdout } = skep(['verify', firewall, '--log-level', '1', '--prog', 'firewall']);
+  assert.match(stdout, /0: R1=ctx\(\) R10=fp0/);
+  assert.match(stdout, /processed \d+ insns/);
+});
+
+test('verify: every program of an object', () => {
+  const verdicts = json<{ name: string; accepted: boolean }[]>(['verify', example('tailcall.bpf.o')]);
+  assert.deepEqual(
+    verdicts.map(({ name, accepted }) => [name, accepted]),
+    [
+      ['on_ipv4', true],
+      ['on_ipv6', true],
+      ['dispatch', true],
+    ],
+  );
+});
+
+test('prog show', () => {
+  assert.deepEqual(json(['prog', 'show', firewall]), [
+    {
+      name: 'firewall',
+      type: 'xdp',
+      section: 'xdp',
+      insns: 234,
+      license: 'Dual MIT/GPL',
+      autoload: true,
+      maps: ['blocked', 'flows', 'actions'],
+    },
+  ]);
+  assert.match(
+    skep(['prog', 'show', firewall]).stdout,
+    /^PROGRAM +TYPE +SECTION +INSNS +LICENSE +MAPS\nfirewall +xdp/,
+  );
+});
+
+test('prog dump: instructions with source lines and the names of maps', () => {
+  const { stdout } = skep(['prog', 'dump', example('tailcall.bpf.o'), '--prog', 'on_ipv4']);
+  assert.match(stdout, /^on_ipv4:\n; seen\(SLOT_IPV4\);\n {3}0: \(b4\) w1 = 0\n {3}1: \(85\) call pc\+2\n/);
+  assert.match(stdout, /\(18\) r1 = map\[packets\]/);
+  const [program] = json<{ name: string; insns: object[] }[]>([
+    'prog',
+    'dump',
+    example('tailcall.bpf.o'),
+    '--prog',
+    'on_ipv4',
+  ]);
+  assert.deepEqual(program?.insns[0], { slot: 0, opcode: 'b4', text: 'w1 = 0', source: 'seen(SLOT_IPV4);' });
+});
+
+test('prog run: return value, packet out, average time', () => {
+  const packet = files.write('packet.bin', new Uint8Array(64).fill(1));
+  const out = files.path('out.bin');
+  const report = json<Record<string, number>>([
+    'prog',
+    'run',
+    firewall,
+    '--data-in',
+    packet,
+    '--data-out',
+    out,
+    '--repeat',
+    '10',
+  ]);
+  assert.deepEqual(Object.keys(report), ['retval', 'durationNs', 'dataSizeOut', 'ctxSizeOut']);
+  assert.equal(report['retval'], 2);
+  assert.equal(report['dataSizeOut'], 64);
+  assert.deepEqual(readFileSync(out), readFileSync(packet));
+  const text = skep(['prog', 'run', firewall, '--data-in', packet, '--repeat', '10']);
+  assert.match(text.stdout, /^Return value: 2, duration \(average\): \d+ns\n$/);
+  const raw = skep(['prog', 'run', firewall, '--data-in', '-', '--data-out', '-'], { input: 'x'.repeat(20) });
+  assert.equal(raw.stdout, 'x'.repeat(20));
+  assert.match(raw.stderr, /^skep: Return value: 2, duration: \d+ns\n$/);
+});
+
+test('prog run: an object with several programs wants a choice', () => {
+  const { code, stderr } = skep(['prog', 'run', example('tailcall.bpf.o')]);
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /the object has several programs \(choose one with --prog: on_ipv4, on_ipv6, dispatch\)/,
+  );
+});
+
+test('map show and dump', () => {
+  const shown = json<{ name: string; entries: number }[]>(['map', 'show', firewall, '--set', 'blocked.22=1']);
+  assert.deepEqual(
+    shown.map(({ name, entries }) => [name, entries]),
+    [
+      ['blocked', 1],
+      ['flows', 0],
+      ['actions', 5],
+    ],
+  );
+  const dumped = json(['map', 'dump', firewall, '--map', 'blocked', '--set', 'blocked.22=1', '--pcap', pcap]);
+  assert.deepEqual(dumped, [{ name: 'blocked', type: 'hash', entries: [{ key: 22, value: 1 }] }]);
+  assert.match(
+    skep(['map', 'show', firewall]).stdout,
+    /^MAP +TYPE +KEY +VALUE +ENTRIES +MAX\nblocked +hash +2 +4 +0 +1024\n/,
+  );
+});
+
+test("asm and disasm are each other's inverse", () => {
+  const text = 'r0 = 11\nif r1 s> 5 goto +1\nr0 = 0\nexit\n';
+  const hex = skep(['asm'], { input: text });
+  assert.equal(hex.code, 0, hex.stderr);
+  assert.match(hex.stdout, /^b7 00 00 00 0b 00 00 00\n/);
+  const back = skep(['disasm', '-'], { input: hex.stdout });
+  assert.equal(skep(['asm'], { input: back.stdout }).stdout, hex.stdout);
+  const raw = files.path('prog.bin');
+  assert.equal(skep(['asm', files.write('prog.s', text), '-o', raw]).code, 0);
+  assert.equal(readFileSync(raw).length, 32);
+  assert.equal(skep(['disasm', raw]).stdout, back.stdout);
+  assert.deepEqual(json(['asm'], 'r0 = 11; exit'), {
+    insnCount: 2,
+    insns: 'b70000000b0000009500000000000000',
+  });
+});
+
+test('disasm of an object: each program under its name', () => {
+  assert.match(skep(['disasm', firewall]).stdout, /^firewall:\n/);
+  const programs = json<{ name: string; text: string[] }[]>(['disasm', example('minimal.bpf.o')]);
+  assert.equal(programs[0]?.text.at(-1), 'exit');
+});

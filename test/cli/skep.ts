@@ -1,0 +1,61 @@
+/**
+ * Runs the command from source as a user would, and hands back what it printed.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+export const main = join(root, 'src/cli/main.ts');
+/** What goes before the arguments of the command: works under `sh -c` too. */
+export const command = [process.execPath, '--conditions=source', '--no-warnings', main];
+
+export interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `skep ARGS`. */
+export function skep(
+  args: readonly string[],
+  options: { input?: string | Uint8Array; env?: object } = {},
+): Ran {
+  const [node = '', ...before] = command;
+  const { status, stdout, stderr } = spawnSync(node, [...before, ...args], {
+    input: options.input ?? '',
+    env: { ...process.env, NO_COLOR: '', ...options.env },
+    encoding: 'utf8',
+    timeout: 60_000,
+    maxBuffer: 1 << 26,
+  });
+  return { code: status, stdout, stderr };
+}
+
+export function example(name: string): string {
+  return join(root, 'examples', name);
+}
+
+export function readExample(name: string): Uint8Array {
+  return new Uint8Array(readFileSync(example(name)));
+}
+
+/** A folder for the files of one test file; `write` makes one and returns its path. */
+export function scratch(): {
+  path(name: string): string;
+  write(name: string, data: string | Uint8Array): string;
+  remove(): void;
+} {
+  const folder = mkdtempSync(join(tmpdir(), 'skep-cli-'));
+  const path = (name: string): string => join(folder, name);
+  return {
+    path,
+    write: (name, data) => {
+      writeFileSync(path(name), data);
+      return path(name);
+    },
+    remove: () => rmSync(folder, { recursive: true }),
+  };
+}
