@@ -309,6 +309,16 @@ describe('disassemble', () => {
     });
   }
 
+  test('names and addresses that only the caller knows', () => {
+    const slots = assemble('r1 = map[fd:3]\ncall kfunc#7\nr2 = 1 ll');
+    const text = disassemble(slots, {
+      opcodes: true,
+      wideLoad: (insn) => (insn.pseudo === 'mapFd' ? '0xffff888100000000' : undefined),
+      kfunc: (insn) => `bpf_function_${insn.imm}`,
+    });
+    assert.equal(text, '0: (18) r1 = 0xffff888100000000\n2: (85) call bpf_function_7#7\n3: (18) r2 = 0x1\n');
+  });
+
   test('an invalid instruction is printed by the fields that it shows', () => {
     const texts = ['72 0e ff ff ff ff ff ff', '85 30 00 00 00 00 00 00', 'ff 00 00 00 00 00 00 00'];
     assert.deepEqual(
@@ -328,9 +338,7 @@ test('assemble(disassemble(p)) is p, in both dialects and every layout', () => {
   });
   fc.assert(
     fc.property(anyProgram, options, (program, layout) => {
-      // Bytes and opcode together are for people only.
-      const readable = layout.bytes ? { ...layout, opcodes: false } : layout;
-      const text = disassemble(program, readable);
+      const text = disassemble(program, layout);
       assert.deepEqual(assemble(text), program, text);
     }),
     { numRuns: 3000 },

@@ -21,9 +21,9 @@ export interface Statement {
   readonly opcode: number | undefined;
 }
 
-/** A slot number, then an opcode as Linux prints it or bytes as llvm-objdump does. */
+/** A slot number, then bytes as llvm-objdump prints them, then an opcode as Linux does; both optional. */
 const numbered =
-  /^\s*\d+:(?:\s+\(([0-9a-f]{2})\)|\s+(?:(?:[0-9a-f]{2}\s){8})?(?:[0-9a-f]{2}\s){7}[0-9a-f]{2})?(?=\s)/;
+  /^\s*\d+:(?:\s+(?:(?:[0-9a-f]{2}\s){8})?(?:[0-9a-f]{2}\s){7}[0-9a-f]{2})?(?:\s+\(([0-9a-f]{2})\))?(?=\s)/;
 
 const tokenPatterns = [
   // Signs with an s first: `s>` is no word.

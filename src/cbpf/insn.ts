@@ -53,7 +53,7 @@ export const maxClassicInsns = 4096;
 export const scratchWords = 16;
 const filterBytes = 8;
 
-export const aluNames = {
+const aluNames = {
   0: 'add',
   16: 'sub',
   32: 'mul',

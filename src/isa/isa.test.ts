@@ -346,8 +346,8 @@ test('every opcode × relevant field values: what decodes encodes back, the rest
   for (let base = 0; base < 0x120; base += 0x10) imms.push(base, base | 1);
   const valid = new Set<number>();
   for (let opcode = 0; opcode < 256; opcode++) {
-    for (const dst of [0, 1, 10, 11, 15]) {
-      for (const src of [0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 15]) {
+    for (const dst of [0, 10, 11]) {
+      for (const src of [0, 1, 2, 3, 6, 7, 10, 11]) {
         for (const off of offs) {
           for (const imm of imms) {
             const one = slot(opcode, dst, src, off, imm);
