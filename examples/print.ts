@@ -16,6 +16,12 @@ const width = 96;
 const colours = /\x1b\[\d+m/g;
 const shownLength = (text: string): number => text.replace(colours, '').length;
 
+// A reader that has seen enough (`| head`) is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
+
 export function print(...lines: readonly string[]): void {
   for (const line of lines) process.stdout.write(`${line === '' ? '' : `  ${line}`}\n`);
 }
@@ -49,9 +55,8 @@ export function table(titles: readonly string[], rows: readonly (readonly string
 }
 
 /** A bar of at most `room` characters for `value` of `most`; something that is not 0 shows. */
-export function bar(value: number, most: number, room: number): string {
-  const eighths = value === 0 ? 0 : Math.max(1, Math.round((value / most) * room * 8));
-  return '█'.repeat(eighths >> 3) + (['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'][eighths & 7] ?? '');
+export function bar(value: number, most: number, room: number, block = '█'): string {
+  return block.repeat(value === 0 ? 0 : Math.max(1, Math.round((value / most) * room)));
 }
 
 /** `{ protocol: 6, port: 80 }` */

@@ -74,6 +74,8 @@ const protocols = new Map([
   [17, 'UDP'],
   [58, 'ICMPv6'],
 ]);
+/** Those of which only a later fragment has no port. */
+const hasPorts = [6, 17];
 const services = new Map([
   [53, 'DNS'],
   [80, 'HTTP'],
@@ -125,11 +127,11 @@ function printFlows(flows: BpfMap<Flow, Traffic>): void {
     rows.map(([{ protocol, port }, { passed, dropped, bytes }]) => [
       protocols.get(protocol) ?? String(protocol),
       port === 0 ? dim('–') : String(port),
-      services.get(port) ?? '',
+      services.get(port) ?? (port === 0 && hasPorts.includes(protocol) ? dim('later fragments') : ''),
       passed > 0n ? green(String(passed)) : dim('0'),
       dropped > 0n ? red(String(dropped)) : dim('0'),
       String(bytes),
-      green(bar(Number(passed), most, 20)) + red(bar(Number(dropped), most, 20)),
+      green(bar(Number(passed), most, 20)) + red(bar(Number(dropped), most, 20, '░')),
     ]),
   );
 }
@@ -142,7 +144,7 @@ async function firewall(kernel: Kernel): Promise<void> {
   const blocked = collection.map<number, number>('blocked');
   const flows = collection.map<Flow, Traffic>('flows');
   print(
-    `examples/firewall.bpf.c, compiled by clang to ${program.info().xlatedSize / 8} instructions, attached to a device (XDP).`,
+    `examples/firewall.bpf.c, compiled by clang to ${program.instructions().length / 8} instructions, attached to a device (XDP).`,
     'User space puts port 80 into the map of blocked ports, and two hosts start to talk:',
     '',
   );
@@ -186,8 +188,9 @@ async function syscalls(kernel: Kernel): Promise<void> {
   const link = collection.program('count_syscall').attach();
   const count = await playStrace(lines, kernel.embedded.tracepoints);
   print(
-    `examples/syscount.bpf.c at the tracepoint raw_syscalls:sys_enter. What strace recorded of \`ls -l /usr | wc -l\``,
-    `is played into it: ${count} calls, of which the program counts those of ls, process ${pid}.`,
+    `examples/syscount.bpf.c, attached to the tracepoint raw_syscalls:sys_enter. Into it are played`,
+    `the ${count} system calls that strace recorded of \`ls -l /usr | wc -l\`. It counts those of`,
+    `process ${pid}, which is ls:`,
     '',
   );
   const calls = [...collection.map<number, bigint>('calls').entries()].sort(([, a], [, b]) => Number(b - a));
@@ -208,14 +211,15 @@ async function syscalls(kernel: Kernel): Promise<void> {
     print(dim(`and ${others.length} others, ${sum} calls`));
   }
   print('', 'It also writes each read() to the trace pipe:', '');
-  quote(kernel.embedded.tracePipe.take().map((line) => line.trimStart()));
+  const trace = kernel.embedded.tracePipe.take().map((line) => line.trimStart());
+  quote([...trace.slice(0, 6), dim(`… ${trace.length - 6} more`)]);
   link.close();
   collection.close();
 }
 
 print(
   '',
-  `${bold('skep')}: the eBPF system in TypeScript. Everything below ran in this process, on no kernel but its own.`,
+  `${bold('skep')}: the eBPF system in TypeScript. All of this ran in one process, on no kernel but its own.`,
 );
 const kernel = new Kernel();
 try {
