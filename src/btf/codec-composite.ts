@@ -79,7 +79,7 @@ export interface CompositeField {
   readonly node: Node;
 }
 
-interface CompositeNode extends Node {
+export interface CompositeNode extends Node {
   /** All names that its objects have, those of anonymous members with them. */
   readonly names: ReadonlySet<string>;
   readInto(target: { [member: string]: Value }, view: DataView, at: number): void;
@@ -122,7 +122,7 @@ interface CompositeShape {
   readonly fields: readonly CompositeField[];
 }
 
-export function compositeNode(shape: CompositeShape): Node {
+export function compositeNode(shape: CompositeShape): CompositeNode {
   const { what, size, isUnion } = shape;
   const { fields, names } = checkedFields(shape);
 

@@ -21,7 +21,7 @@ export interface Node {
 
 export interface Scalar {
   /** C's name for it, for messages. */
-  readonly what: string;
+  what(): string;
   readonly bits: number;
   /** Whether its values are bigints. */
   readonly wide: boolean;
@@ -58,18 +58,18 @@ export function within(step: string, write: () => void): void {
 }
 
 function toInteger(scalar: Scalar, value: Value): bigint {
-  const { what, bits, signed } = scalar;
+  const { bits, signed } = scalar;
   if (scalar.bool && typeof value === 'boolean') return value ? 1n : 0n;
   if (scalar.names !== undefined && typeof value === 'string') {
     const named = scalar.names.get(value);
     if (named !== undefined) return named;
-    throw badValue(`${what} has no ${show(value)}`);
+    throw badValue(`${scalar.what()} has no ${show(value)}`);
   }
   if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
     throw badValue(`${show(value)} is beyond what a number holds exactly: give a bigint`);
   }
   if (typeof value !== 'bigint' && !Number.isInteger(value)) {
-    throw badValue(`${show(value)} is no ${scalar.bool ? 'boolean' : 'integer'}; ${what} is wanted`);
+    throw badValue(`${show(value)} is no ${scalar.bool ? 'boolean' : 'integer'}; ${scalar.what()} is wanted`);
   }
   const integer = BigInt(value as number | bigint);
   const [from, to] = signed
@@ -77,7 +77,7 @@ function toInteger(scalar: Scalar, value: Value): bigint {
     : [0n, (1n << BigInt(bits)) - 1n];
   const last = scalar.bool ? 1n : to;
   if (integer < from || integer > last) {
-    throw badValue(`${integer} does not fit into ${what}: ${from} to ${last}`);
+    throw badValue(`${integer} does not fit into ${scalar.what()}: ${from} to ${last}`);
   }
   return integer;
 }
@@ -106,8 +106,8 @@ function readInteger(view: DataView, at: number, scalar: Scalar): Value {
 }
 
 /** A value that fills its bytes: 1, 2, 4, 8 or 16 of them. */
-export function scalarNode(scalar: Scalar | { readonly float: 4 | 8; readonly what: string }): Node {
-  if ('float' in scalar) return floatNode(scalar.float, scalar.what);
+export function scalarNode(scalar: Scalar | { readonly float: 4 | 8; what(): string }): Node {
+  if ('float' in scalar) return floatNode(scalar.float, scalar.what());
   const size = scalar.bits / 8;
   return {
     size,

@@ -35,12 +35,21 @@ export interface Codec {
   encode(value: Value): Uint8Array<ArrayBuffer>;
 }
 
-const nodes = new WeakMap<Btf, Map<number, Node>>();
+/** What is known of a `Btf`'s types. */
+interface Known {
+  readonly nodes: Map<number, Node>;
+  /** Of members, in all codecs; those of anonymous types count wherever they are. */
+  names: number;
+}
+
+const knownOf = new WeakMap<Btf, Known>();
+/** All of vmlinux's types have about a fifth. */
+const maxNames = 4 << 20;
 
 /** The scalar that an integer, enum or pointer type is; undefined for any other type. */
 function scalarOf(btf: Btf, id: number): Scalar | undefined {
   const type = resolvedType(btf, id);
-  const what = cType(btf, id);
+  const what = (): string => cType(btf, id);
   switch (type.kind) {
     case 'int':
       return {
@@ -107,7 +116,7 @@ function buildNode(btf: Btf, id: number): Node {
     case 'float':
       if (type.size !== 4 && type.size !== 8)
         throw badBtf(`${type.name} of ${type.size} bytes has no value here`);
-      return scalarNode({ float: type.size, what: type.name });
+      return scalarNode({ float: type.size, what: () => type.name });
     case 'array': {
       const element = resolvedType(btf, type.type);
       const node = nodeOf(btf, type.type);
@@ -118,12 +127,7 @@ function buildNode(btf: Btf, id: number): Node {
     case 'struct':
     case 'union':
     case 'datasec':
-      return compositeNode({
-        what: cType(btf, id),
-        size: type.size,
-        isUnion: type.kind === 'union',
-        fields: fieldsOf(btf, type),
-      });
+      return buildComposite(btf, type, cType(btf, id));
     case 'var':
       return nodeOf(btf, type.type);
     default:
@@ -131,11 +135,20 @@ function buildNode(btf: Btf, id: number): Node {
   }
 }
 
+function buildComposite(btf: Btf, type: BtfComposite | BtfDatasec, what: string): Node {
+  const fields = fieldsOf(btf, type);
+  const node = compositeNode({ what, size: type.size, isUnion: type.kind === 'union', fields });
+  const known = knownOf.get(btf)!;
+  known.names += node.names.size;
+  if (known.names > maxNames) throw badBtf(`${what} and the types before it have too many members`);
+  return node;
+}
+
 function nodeOf(btf: Btf, id: number): Node {
-  let known = nodes.get(btf);
-  if (known === undefined) nodes.set(btf, (known = new Map()));
-  let node = known.get(id);
-  if (node === undefined) known.set(id, (node = buildNode(btf, id)));
+  let known = knownOf.get(btf);
+  if (known === undefined) knownOf.set(btf, (known = { nodes: new Map(), names: 0 }));
+  let node = known.nodes.get(id);
+  if (node === undefined) known.nodes.set(id, (node = buildNode(btf, id)));
   return node;
 }
 

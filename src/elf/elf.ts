@@ -79,6 +79,8 @@ export interface ElfFile {
   /** The relocations that change a section, by its index; none for most. */
   relocations(section: ElfSection): readonly ElfRelocation[];
   section(name: string): ElfSection | undefined;
+  /** The symbols that lie in a section, by address; not its own. */
+  symbolsIn(section: ElfSection): readonly ElfSymbol[];
 }
 
 const headerSize = 64;
@@ -287,12 +289,21 @@ export function readElf(bytes: Uint8Array): ElfFile {
     if (known === undefined) tables.set(section.info, [section]);
     else known.push(section);
   }
+  const bySection = new Map<number, ElfSymbol[]>();
+  for (const symbol of symbols) {
+    if (symbol.type === symbolTypes.section) continue;
+    const known = bySection.get(symbol.section);
+    if (known === undefined) bySection.set(symbol.section, [symbol]);
+    else known.push(symbol);
+  }
+  for (const list of bySection.values()) list.sort((a, b) => a.value - b.value);
   const byName = new Map<string, ElfSection>();
   for (const section of sections) if (!byName.has(section.name)) byName.set(section.name, section);
   return {
     sections,
     symbols,
     section: (name) => byName.get(name),
+    symbolsIn: (section) => bySection.get(section.index) ?? [],
     relocations: (section) =>
       (tables.get(section.index) ?? []).flatMap((table) => {
         if (table.type === sectionTypes.rela)

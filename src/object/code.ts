@@ -27,8 +27,8 @@ const slotSize = 8;
 const opcodes = { ldimm64: 0x18, call: 0x85 } as const;
 /** Source register of a two-slot load or a call: what its immediate names. */
 const pseudo = { mapFd: 1, mapValue: 2, func: 4, call: 1 } as const;
-/** 64 MiB in all programs of an object; Linux takes 1M instructions a program. */
-const maxSlots = 8 << 20;
+/** In all programs of an object, 32 MiB; Linux takes 1M instructions a program. */
+const maxSlots = 4 << 20;
 
 /** A function: bytes `start` to `end` of its section. */
 export interface ElfFunction {
@@ -60,20 +60,11 @@ export interface LinkContext {
 /** All functions in executable sections, by section index and in order of address. */
 export function findFunctions({ elf }: ObjectSource): Map<number, ElfFunction[]> {
   const bySection = new Map<number, ElfFunction[]>();
-  const byIndex = new Map<number, ElfSymbol[]>();
-  for (const symbol of elf.symbols) {
-    if (symbol.type !== symbolTypes.func || symbol.section === sectionIndexes.undefined) continue;
-    const known = byIndex.get(symbol.section);
-    if (known === undefined) byIndex.set(symbol.section, [symbol]);
-    else known.push(symbol);
-  }
-  for (const [index, symbols] of byIndex) {
-    const section = elf.sections[index];
-    if (section === undefined || section.type !== sectionTypes.progbits) continue;
-    if ((section.flags & sectionFlags.execInstr) === 0) continue;
-    symbols.sort((a, b) => a.value - b.value);
+  for (const section of elf.sections) {
+    if (section.type !== sectionTypes.progbits || (section.flags & sectionFlags.execInstr) === 0) continue;
+    const symbols = elf.symbolsIn(section).filter(({ type }) => type === symbolTypes.func);
     bySection.set(
-      index,
+      section.index,
       symbols.map((symbol, i) => functionOf(section, symbol, symbols[i + 1])),
     );
   }

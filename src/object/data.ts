@@ -91,10 +91,9 @@ export function dataMaps(source: ObjectSource): { maps: PlacedMap[]; variables: 
     const datasec = known.get(section.name);
     const map = dataMap(source, section, datasec);
     maps.push(map);
-    const symbols = elf.symbols.filter(
-      ({ section: index, type, name }) =>
-        index === section.index && type === symbolTypes.object && name !== '',
-    );
+    const symbols = elf
+      .symbolsIn(section)
+      .filter(({ type, name }) => type === symbolTypes.object && name !== '');
     const names = new Map(symbols.map(({ value, name }) => [value, name]));
     const found: VariableSpec[] =
       btf === undefined || datasec === undefined

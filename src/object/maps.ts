@@ -129,6 +129,9 @@ function parseDefinition(
   btf: Btf,
   map: { name: string; struct: BtfComposite; isInner: boolean },
 ): Definition {
+  if (map.struct.members.length > Object.keys(members).length) {
+    throw badObject(`${map.struct.members.length} attributes, more than there are`);
+  }
   const definition: Definition = { btf, spec: emptyMap(map.name), valuesAt: undefined };
   // The type decides what `values` may be, wherever it stands.
   const ordered = [...map.struct.members].sort(
@@ -144,18 +147,19 @@ function parseDefinition(
   return definition;
 }
 
-/** Elements of `values` that the object fills: relocations against maps or programs. */
-function staticValues(source: ObjectSource, section: ElfSection, placed: ReadonlyMap<number, Placed>): void {
-  const starts = [...placed.keys()].sort((a, b) => a - b);
-  for (const { offset, type, symbol } of source.elf.relocations(section)) {
-    const start = starts.findLast((at) => at <= offset);
-    const map = start === undefined ? undefined : placed.get(start);
+/** Elements of `values` that the object fills: relocations against maps or programs. `placed` is in order. */
+function staticValues(source: ObjectSource, section: ElfSection, placed: readonly Placed[]): void {
+  const relocations = [...source.elf.relocations(section)].sort((a, b) => a.offset - b.offset);
+  let next = 0;
+  for (const { offset, type, symbol } of relocations) {
+    while ((placed[next]?.offset ?? Infinity) <= offset) next++;
+    const map = placed[next - 1];
     const where = `section '${section.name}'`;
     if (map === undefined || type !== relocationTypes.abs64) {
       throw badObject(`a relocation of type ${type} against '${symbol.name}' at offset ${offset}`, where);
     }
     const { valuesAt, spec } = map.definition;
-    const index = valuesAt === undefined ? -1 : (offset - start! - valuesAt) / pointerSize;
+    const index = valuesAt === undefined ? -1 : (offset - map.offset - valuesAt) / pointerSize;
     if (!Number.isInteger(index) || index < 0) {
       throw badObject(`offset ${offset} is set to '${symbol.name}', but is no element of values`, where);
     }
@@ -174,6 +178,8 @@ function staticValues(source: ObjectSource, section: ElfSection, placed: Readonl
 
 interface Placed {
   readonly definition: Definition;
+  /** Of its struct in the section. */
+  readonly offset: number;
 }
 
 /** The maps of section `.maps`. */
@@ -193,7 +199,7 @@ function btfMaps(source: ObjectSource): PlacedMap[] {
   }
   const type = datasec < 0 ? undefined : btf.type(datasec);
   if (type?.kind !== 'datasec') throw badObject('BTF does not describe it', "section '.maps'");
-  const placed = new Map<number, Placed>();
+  const placed: Placed[] = [];
   const maps = type.variables.map(({ type: variable, offset }): PlacedMap => {
     const { name } = btf.type(variable);
     const definition = atMap(name, () => {
@@ -202,7 +208,7 @@ function btfMaps(source: ObjectSource): PlacedMap[] {
       if (struct.kind !== 'struct') throw badObject('it is no struct');
       return parseDefinition(btf, { name, struct, isInner: false });
     });
-    placed.set(offset, { definition });
+    placed.push({ definition, offset });
     return { spec: definition.spec, section, offset, isData: false };
   });
   staticValues(source, section, placed);
@@ -240,9 +246,7 @@ function legacyMaps({ elf }: ObjectSource): PlacedMap[] {
     ({ name, flags }) => (name === 'maps' || name.startsWith('maps/')) && (flags & sectionFlags.alloc) !== 0,
   );
   return sections.flatMap((section) => {
-    const symbols = elf.symbols
-      .filter((symbol) => symbol.section === section.index && symbol.name !== '')
-      .sort((a, b) => a.value - b.value);
+    const symbols = elf.symbolsIn(section).filter(({ name }) => name !== '');
     return symbols.map(({ name, value }, i): PlacedMap => {
       const end = symbols[i + 1]?.value ?? section.size;
       const spec = atMap(name, () => legacyMap(section, { name, offset: value, end }));

@@ -62,6 +62,8 @@ export class RecordIndex {
     const known = this.bySection.get(section);
     if (known === undefined || from === to) return new Uint8Array();
     const { view, recordSize } = known;
+    if (to - from > (end - start) / slotSize)
+      throw bad(`more records than instructions in section '${section}'`);
     const out = new Uint8Array((to - from) * size);
     const outView = new DataView(out.buffer);
     for (let i = from; i < to; i++) {
