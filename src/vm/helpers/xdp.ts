@@ -14,7 +14,7 @@ const fields = packetFields(progTypes.xdp.id)!;
 /** (xdp_md, delta): moves the packet's start, and the metadata in front of it along. */
 export const xdpAdjustHead: Helper = (call) => {
   const { packet } = call.context;
-  if (packet === undefined) call.fault('bpf_xdp_adjust_head() without a packet');
+  if (packet === undefined) return call.fault('bpf_xdp_adjust_head() without a packet');
   const delta = call.i32[4]!;
   const { view, u8 } = call.runtime.memory;
   const data = view.getUint32(packet.ctx + fields.data, true);

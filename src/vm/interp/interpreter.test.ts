@@ -436,7 +436,7 @@ test('random programs end in a result, a fault or an empty budget', () => {
         }
       }
       try {
-        runInsns(insns, shared, ctx);
+        runInsns([...insns, exit], shared, ctx);
         ran++;
       } catch (error) {
         const known = error instanceof ProgramFault || error instanceof SkepError;
