@@ -118,10 +118,11 @@ class Samples {
 }
 
 function printFlows(flows: BpfMap<Flow, Traffic>): void {
-  const rows = [...flows.entries()].sort(([, a], [, b]) =>
-    Number(b.passed + b.dropped - a.passed - a.dropped),
+  const packets = ({ passed, dropped }: Traffic): number => Number(passed + dropped);
+  const rows = [...flows.entries()].sort(
+    ([f, a], [g, b]) => packets(b) - packets(a) || f.protocol - g.protocol || f.port - g.port,
   );
-  const most = Math.max(...rows.map(([, { passed, dropped }]) => Number(passed + dropped)));
+  const most = Math.max(...rows.map(([, traffic]) => packets(traffic)));
   table(
     ['protocol', '>port', 'service', '>passed', '>dropped', '>bytes', ''],
     rows.map(([{ protocol, port }, { passed, dropped, bytes }]) => [

@@ -6,7 +6,9 @@ import { type CapturedPacket, type Chunks, linkTypes, readCapture } from '../pac
 import { parseStrace, type StraceOptions, type SyscallEvent } from './strace.ts';
 
 /** What a capture is played into: an embedded kernel's device, or anything with such a method. */
-export type Receiver<R> = { receive(packet: Uint8Array): R };
+export interface Receiver<R> {
+  receive(packet: Uint8Array): R;
+}
 
 /** What the device did with a packet. */
 export type Received = ReturnType<Device['receive']>;

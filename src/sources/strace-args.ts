@@ -14,7 +14,8 @@ const restartErrors: Readonly<Record<string, number>> = {
   ERESTART_RESTARTBLOCK: 516,
 };
 
-const numberPattern = /^(-?)(0x[0-9a-f]+|\d+)/i;
+/** As long as 64 bits can be. */
+const numberPattern = /^(-?)(0x[0-9a-f]{1,16}|\d{1,22})/i;
 
 /** The number at the start of a text. */
 function leadingNumber(text: string): bigint | undefined {

@@ -35,8 +35,9 @@ const pidPattern = /^(?:\[pid\s+(\d+)\]|(\d+))\s+/;
 const timePattern = /^(?:\d{1,2}:\d{2}:\d{2}(?:\.\d+)?|\d+\.\d+|\d{8,})\s+/;
 const pointerPattern = /^\[[0-9a-f?]{8,16}\]\s+/;
 const callPattern = /^([a-z_][a-z0-9_]*)\(/i;
+// Patterns are anchored, or start with a fixed character and stop at the next: linear on any line.
 const unfinishedPattern =
-  /\s*<(?:unfinished \.\.\.|detached \.\.\.|ptrace\(SYSCALL\):[^>]*)>(?:\)?\s*=\s*\?)?\s*$/;
+  /<(?:unfinished \.\.\.|detached \.\.\.|ptrace\(SYSCALL\):[^<>]*)>(?:\)?\s*=\s*\?)?$/;
 const resumedPattern = /^<\.\.\. (?:([a-z_][a-z0-9_]*) )?resumed>\s?/i;
 
 const closers: Readonly<Record<string, string>> = { '(': ')', '[': ']', '{': '}' };

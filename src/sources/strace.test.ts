@@ -278,6 +278,30 @@ test('bad input: one line that says where', async () => {
   }
 });
 
+test('a hostile line does not hang the parser', async () => {
+  const million = 1_000_000;
+  const pieces = [
+    'read(',
+    ' ',
+    '9',
+    '"',
+    '<',
+    '<unfinished ...> ',
+    '<ptrace(SYSCALL):',
+    '/*',
+    '</',
+    '(',
+    ',',
+    '0x',
+    '[pid ',
+  ];
+  for (const piece of pieces) {
+    const long = piece.repeat(million / piece.length);
+    for (const line of [long, `read(${long}`, `read(${long}) = 1`, `<... read resumed>${long}`])
+      await collect([line]);
+  }
+});
+
 test('damaged recordings fail with SkepError only', async () => {
   const lines = recording.split('\n');
   const piece = fc.nat({ max: lines.length - 8 }).map((at) => lines.slice(at, at + 8).join('\n'));
