@@ -252,7 +252,22 @@ describe('errors say where and what was expected', () => {
     },
     { input: 'r0 = 1 /* no end', where: 'line 1, column 8', message: /^comment without/ },
     { input: '0: (b7) w0 = 1', where: 'line 1, column 9', message: /opcode \(b7\), but this is \(b4\)/ },
-    { input: 'r1 = map[fd:3][1]+8', where: 'line 1, column 6', message: /only element 0/ },
+    {
+      input: 'w2 = atomic64_xchg((u64 *)(r1 + 0), w2)',
+      where: 'line 1, column 1',
+      message: /^expected a register r0/,
+    },
+    {
+      input: 'w2 = atomic_fetch_or((u64 *)(r1 + 0), w2)',
+      where: 'line 1, column 1',
+      message: /^expected a register r0/,
+    },
+    { input: 'r1 = (constructor)r2', where: 'line 1, column 7', message: /^expected s8, s16 or s32/ },
+    { input: 'constructor', where: 'line 1, column 1', message: /^expected an instruction/ },
+    { input: 'call constructor', where: 'line 1, column 6', message: /^there is no label or helper/ },
+    { input: 'r1 = map[id:3]', where: 'line 1, column 10', message: /^expected fd or idx, found "id"/ },
+    { input: 'call kfunc#1[40000]', where: 'line 1, column 14', message: /out of range for a 16-bit number/ },
+    { input: 'r1 = map[fd:3][1]+8', where: 'line 1, column 16', message: /only element 0/ },
     { input: 'r0 = 12abc', where: 'line 1, column 6', message: /^expected a number, found "12abc"/ },
   ];
   for (const { input, where, message } of cases) {

@@ -32,6 +32,12 @@ export interface Place {
   readonly type: Token;
 }
 
+/** Where a jump or call goes: an offset, or a label that is yet to give one. */
+export interface Target {
+  readonly off: number;
+  readonly label?: Token;
+}
+
 function describe(token: Token): string {
   return token.kind === 'end' ? 'the end of the statement' : quote(token.text);
 }
@@ -102,11 +108,16 @@ export class Cursor {
     this.next();
   }
 
-  /** A register that holds a value of so many bytes; the 32-bit one will do for up to 4. */
-  valueReg(size: Size): Reg {
-    const found = this.reg();
+  /** Refuses a 32-bit register for a value of 8 bytes. */
+  checkWidth(found: RegToken, size: Size): void {
     if (found.bits === 32 && size === 8) throw this.expected('a register r0 to r10', found.token);
-    return found.reg;
+  }
+
+  /** A register that holds a value of so many bytes; the 32-bit one will do for up to 4. */
+  valueReg(size: Size): RegToken {
+    const found = this.reg();
+    this.checkWidth(found, size);
+    return found;
   }
 
   /** A decimal or hexadecimal number with an optional sign. */
@@ -140,6 +151,11 @@ export class Cursor {
     throw syntaxError(token, `${value} does not fit 32 bits`, hint);
   }
 
+  /** 16 bits, signed. */
+  imm16(): number {
+    return Number(this.within('a 16-bit number', [-0x8000n, 0x7fffn]));
+  }
+
   /** 64 bits, signed or unsigned. */
   wide(): bigint {
     return this.within('a 64-bit number', [-(2n ** 63n), 2n ** 64n - 1n]);
@@ -153,6 +169,19 @@ export class Cursor {
   offset(bits: 16 | 32): number {
     const half = 2n ** BigInt(bits - 1);
     return Number(this.within(`an offset of ${bits} bits with its sign`, [-half, half - 1n], 'required'));
+  }
+
+  /** `+3`, `pc+3`, or a label; llvm-objdump's `<name+0x18>` after an offset is skipped. */
+  target(bits: 16 | 32): Target {
+    const isSign = (token: Token): boolean => token.text === '+' || token.text === '-';
+    if (this.peek().text === 'pc' && isSign(this.peek(1))) this.next();
+    if (isSign(this.peek())) {
+      const off = this.offset(bits);
+      if (this.accept('<')) while (this.peek().kind !== 'end' && this.next().text !== '>');
+      return { off };
+    }
+    if (this.isReg()) throw this.expected('a label or an offset such as +3');
+    return { off: 0, label: this.word('a label or an offset such as +3') };
   }
 
   operand(bits: 32 | 64): Operand {
