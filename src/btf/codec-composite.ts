@@ -72,6 +72,8 @@ export function textNode(element: Node, length: number): Node {
   };
 }
 
+type Members = { [member: string]: Value };
+
 export interface CompositeField {
   /** Empty for an anonymous struct or union. */
   readonly name: string;
@@ -82,8 +84,8 @@ export interface CompositeField {
 export interface CompositeNode extends Node {
   /** All names that its objects have, those of anonymous members with them. */
   readonly names: ReadonlySet<string>;
-  readInto(target: { [member: string]: Value }, view: DataView, at: number): void;
-  writeFrom(source: { [member: string]: Value }, view: DataView, at: number): void;
+  readInto(target: Members, view: DataView, at: number): void;
+  writeFrom(source: Members, view: DataView, at: number): void;
 }
 
 interface Field extends CompositeField {
@@ -122,102 +124,105 @@ interface CompositeShape {
   readonly fields: readonly CompositeField[];
 }
 
+/** A struct, union or section with its fields checked: what reading and writing one needs. */
+interface Layout extends CompositeShape {
+  readonly fields: readonly Field[];
+  readonly names: ReadonlySet<string>;
+}
+
+/** Names for a message. */
+function listed(names: ReadonlySet<string>): string {
+  return [...names].slice(0, 8).join(', ');
+}
+
+function isGiven(field: Field, source: Members): boolean {
+  if (field.inner === undefined) return Object.hasOwn(source, field.name);
+  return [...field.inner.names].some((name) => Object.hasOwn(source, name));
+}
+
+/** Writes one field at `at`, its own place. */
+function writeField(field: Field, source: Members, to: { view: DataView; at: number; what: string }): void {
+  if (field.inner !== undefined) {
+    field.inner.writeFrom(source, to.view, to.at);
+    return;
+  }
+  const value = source[field.name];
+  if (value === undefined) throw badValue(`${to.what} has no value for it`, field.name);
+  within(field.name, () => {
+    field.node.write(to.view, to.at, value);
+  });
+}
+
+/** Members that are given together must agree where both have bits. */
+function writeUnion(union: Layout, source: Members, to: { view: DataView; at: number }): void {
+  const { what, size, fields, names } = union;
+  const given = fields.filter((field) => isGiven(field, source));
+  if (given.length === 0 && fields.length > 0) {
+    throw badValue(`${what} wants one of its members ${listed(names)}`);
+  }
+  const out = new Uint8Array(to.view.buffer, to.view.byteOffset + to.at, size);
+  const used = new Uint8Array(size);
+  for (const field of given) {
+    const bytes = new Uint8Array(size);
+    writeField(field, source, { view: new DataView(bytes.buffer), at: field.at, what });
+    const mask = new Uint8Array(size);
+    field.node.cover(mask, field.at);
+    if (bytes.some((byte, i) => ((byte ^ out[i]!) & mask[i]! & used[i]!) !== 0)) {
+      throw badValue(
+        `members of ${what} disagree; give one of them`,
+        field.name === '' ? undefined : field.name,
+      );
+    }
+    for (let i = 0; i < size; i++) {
+      out[i]! |= bytes[i]!;
+      used[i]! |= mask[i]!;
+    }
+  }
+}
+
+/** The object that `value` is, with no member that the type does not have. */
+function checkedMembers({ what, names }: Layout, value: Value): Members {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Uint8Array) {
+    throw badValue(`${show(value)} is no object; ${what} is wanted`);
+  }
+  for (const name of Object.keys(value)) {
+    if (!names.has(name)) throw badValue(`${what} has no member ${show(name)}; it has ${listed(names)}`);
+  }
+  return value;
+}
+
 export function compositeNode(shape: CompositeShape): CompositeNode {
   const { what, size, isUnion } = shape;
   const { fields, names } = checkedFields(shape);
+  const layout: Layout = { what, size, isUnion, fields, names };
 
-  const isGiven = (field: Field, source: object): boolean =>
-    field.inner === undefined
-      ? Object.hasOwn(source, field.name)
-      : [...field.inner.names].some((name) => Object.hasOwn(source, name));
-
-  const writeField = (
-    field: Field,
-    source: { [member: string]: Value },
-    to: { view: DataView; at: number },
-  ) => {
-    if (field.inner !== undefined) {
-      field.inner.writeFrom(source, to.view, to.at);
-      return;
-    }
-    const value = source[field.name];
-    if (value === undefined) throw badValue(`${what} has no value for it`, field.name);
-    within(field.name, () => {
-      field.node.write(to.view, to.at, value);
-    });
-  };
-
-  /** Union members that are given together must agree where both have bits. */
-  const writeUnion = (source: { [member: string]: Value }, view: DataView, at: number): void => {
-    const given = fields.filter((field) => isGiven(field, source));
-    if (given.length === 0 && fields.length > 0) {
-      throw badValue(`${what} wants one of its members ${[...names].slice(0, 8).join(', ')}`);
-    }
-    const out = new Uint8Array(view.buffer, view.byteOffset + at, size);
-    const used = new Uint8Array(size);
-    for (const field of given) {
-      const bytes = new Uint8Array(size);
-      writeField(field, source, { view: new DataView(bytes.buffer), at: field.at });
-      const mask = new Uint8Array(size);
-      field.node.cover(mask, field.at);
-      if (bytes.some((byte, i) => ((byte ^ out[i]!) & mask[i]! & used[i]!) !== 0)) {
-        throw badValue(
-          `members of ${what} disagree; give one of them`,
-          field.name === '' ? undefined : field.name,
-        );
-      }
-      for (let i = 0; i < size; i++) {
-        out[i]! |= bytes[i]!;
-        used[i]! |= mask[i]!;
-      }
-    }
-  };
-
-  const readInto = (target: { [member: string]: Value }, view: DataView, at: number): void => {
+  const readInto = (target: Members, view: DataView, at: number): void => {
     for (const field of fields) {
       if (field.inner !== undefined) field.inner.readInto(target, view, at + field.at);
       else target[field.name] = field.node.read(view, at + field.at);
     }
   };
-  const writeFrom = (source: { [member: string]: Value }, view: DataView, at: number): void => {
-    if (isUnion) {
-      writeUnion(source, view, at);
-      return;
-    }
-    for (const field of fields) writeField(field, source, { view, at: at + field.at });
+  const writeFrom = (source: Members, view: DataView, at: number): void => {
+    if (isUnion) writeUnion(layout, source, { view, at });
+    else for (const field of fields) writeField(field, source, { view, at: at + field.at, what });
   };
-
-  const node: CompositeNode = {
+  return {
     size,
     work: 1 + fields.reduce((sum, field) => sum + field.node.work, 0),
     names,
     readInto,
     writeFrom,
     read: (view, at) => {
-      const target: { [member: string]: Value } = {};
+      const target: Members = {};
       readInto(target, view, at);
       return target;
     },
     write: (view, at, value) => {
       if (writeRaw(view, at, { value, size })) return;
-      if (
-        typeof value !== 'object' ||
-        value === null ||
-        Array.isArray(value) ||
-        value instanceof Uint8Array
-      ) {
-        throw badValue(`${show(value)} is no object; ${what} is wanted`);
-      }
-      for (const name of Object.keys(value)) {
-        if (!names.has(name)) {
-          throw badValue(`${what} has no member ${show(name)}; it has ${[...names].slice(0, 8).join(', ')}`);
-        }
-      }
-      writeFrom(value, view, at);
+      writeFrom(checkedMembers(layout, value), view, at);
     },
     cover: (mask, at) => {
       for (const field of fields) field.node.cover(mask, at + field.at);
     },
   };
-  return node;
 }

@@ -43,8 +43,8 @@ interface Known {
 }
 
 const knownOf = new WeakMap<Btf, Known>();
-/** All of vmlinux's types have about a fifth. */
-const maxNames = 4 << 20;
+/** The kernel's own types have about 70 thousand members. */
+const maxNames = 1 << 20;
 
 /** The scalar that an integer, enum or pointer type is; undefined for any other type. */
 function scalarOf(btf: Btf, id: number): Scalar | undefined {

@@ -297,6 +297,38 @@ describe('what cannot be opened is refused in one line that says where', () => {
   }
 });
 
+describe('sizes that the file only claims cost nothing', () => {
+  /** The globals fixture with another size of .bss. */
+  const withBss = (size: bigint): Uint8Array => {
+    const bytes = Uint8Array.from(read('globals'));
+    const view = new DataView(bytes.buffer);
+    const header = Number(view.getBigUint64(40, true)) + 64 * readElf(bytes).section('.bss')!.index;
+    view.setBigUint64(header + 32, size, true);
+    return bytes;
+  };
+
+  test('.bss of 2 GiB opens', () => {
+    const { valueSize, contents } = openObject(withBss(1n << 31n)).maps['object.bss']!;
+    assert.deepEqual({ valueSize, contents }, { valueSize: 2 ** 31, contents: [] });
+  });
+
+  test('.bss of 2^40 bytes is refused', () => {
+    assert.throws(() => openObject(withBss(1n << 40n)), /1099511627776 bytes of variables/);
+  });
+});
+
+test('a definition of a map that says what no map has is refused', () => {
+  const text = Buffer.from(read('maps'));
+  const { byteOffset } = readElf(text).section('.BTF')!.data;
+  text.write('max_entriez', text.indexOf('max_entries', byteOffset - text.byteOffset));
+  assert.throws(
+    () => openObject(text),
+    (error) =>
+      error instanceof SkepError &&
+      /^map 'inner_one': a map has no attribute 'max_entriez'$/.test(error.line),
+  );
+});
+
 test('fuzz: openObject', () => {
   fuzzReader((bytes) => openObject(bytes), ['programs', 'globals', 'maps', 'legacy', 'core'].map(read));
 });
