@@ -4,7 +4,7 @@
 import { usageError } from './args.ts';
 import type { Invocation } from './invocation.ts';
 import { chosenMaps, mapContents, printMaps } from './maps.ts';
-import { inputsOf, play } from './play.ts';
+import { exitCodeOf, inputsOf, play } from './play.ts';
 import { type Session, startSession } from './session.ts';
 import { formatTable } from './table.ts';
 
@@ -62,6 +62,6 @@ async function played(invocation: Invocation): Promise<{ session: Session; exitC
   const onTrace = (line: string): void => {
     invocation.streams.stderr.write(`${line}\n`);
   };
-  const { interrupted } = await play(invocation, { session, inputs, onTrace });
-  return { session, exitCode: interrupted ? 130 : 0 };
+  const exitCode = exitCodeOf(await play(invocation, { session, inputs, onTrace }));
+  return { session, exitCode };
 }

@@ -20,6 +20,8 @@ export interface Played {
   readonly verdicts: Verdicts | undefined;
   /** System calls; undefined where none were played. */
   readonly syscalls: number | undefined;
+  /** What ended it early: to be thrown when the rest has been reported. */
+  readonly failure: SkepError | undefined;
   /** Ctrl-C ended it. */
   readonly interrupted: boolean;
 }
@@ -67,19 +69,34 @@ export async function play(
   };
   process.on('SIGINT', onInterrupt);
   const player = new Player(invocation, session, { onTrace, signal: controller.signal });
+  let failure: SkepError | undefined;
   try {
-    return {
-      verdicts: await player.capture(inputs.pcap),
-      syscalls: await player.systemCalls(inputs.strace),
-      interrupted: controller.signal.aborted,
-    };
+    await player.play(inputs);
+  } catch (error) {
+    if (!(error instanceof SkepError)) throw error;
+    failure = error;
   } finally {
     player.progress.end();
     process.off('SIGINT', onInterrupt);
   }
+  const { verdicts, syscalls } = player;
+  const interrupted = controller.signal.aborted;
+  // A capture that was left off in the middle looks cut short.
+  return { verdicts, syscalls, failure: interrupted ? undefined : failure, interrupted };
+}
+
+/**
+ * The exit code of what was played: 0, or 130 after Ctrl-C.
+ * @throws {SkepError} the failure that ended it
+ */
+export function exitCodeOf({ failure, interrupted }: Played): number {
+  if (failure !== undefined) throw failure;
+  return interrupted ? 130 : 0;
 }
 
 class Player {
+  verdicts: Verdicts | undefined;
+  syscalls: number | undefined;
   readonly progress: Progress;
   readonly #invocation: Invocation;
   readonly #session: Session;
@@ -98,38 +115,40 @@ class Player {
     this.progress = new Progress(invocation.streams.stderr);
   }
 
-  /** `--pcap` */
-  async capture(path: string | undefined): Promise<Verdicts | undefined> {
-    if (path === undefined) return undefined;
-    const verdicts = emptyVerdicts();
-    const { device } = this.#session;
-    await inSource(path, async () => {
-      await playCapture(this.#counted(readChunks(path, this.#signal)), device, (packet, { action }) => {
-        const verdict = verdicts[actionNames[action] ?? 'aborted'];
-        verdict.packets++;
-        verdict.bytes += packet.data.length;
-        this.#printTrace();
-      });
-    });
-    return verdicts;
-  }
-
-  /** `--strace` */
-  async systemCalls(strace: StraceInput | undefined): Promise<number | undefined> {
-    if (strace === undefined) return undefined;
+  async play({ pcap, strace }: Inputs): Promise<void> {
+    if (pcap !== undefined) await inSource(pcap, () => this.#capture(pcap));
+    if (strace === undefined || this.#signal.aborted) return;
     const { path, command } = strace;
-    if (path !== undefined) return inSource(path, () => this.#fire(readChunks(path, this.#signal)));
-    return this.#fire(traceCommand(command, { stdoutFd: this.#invocation.json ? 2 : 1 }), ownArch);
+    if (path !== undefined) await inSource(path, () => this.#fire(readChunks(path, this.#signal)));
+    else await this.#fire(this.#traced(command), ownArch);
   }
 
-  #fire(chunks: AsyncIterable<Uint8Array>, arch?: SyscallArch): Promise<number> {
+  async #capture(path: string): Promise<void> {
+    const verdicts = emptyVerdicts();
+    this.verdicts = verdicts;
+    const chunks = this.#counted(readChunks(path, this.#signal));
+    await playCapture(chunks, this.#session.device, (packet, { action }) => {
+      const verdict = verdicts[actionNames[action] ?? 'aborted'];
+      verdict.packets++;
+      verdict.bytes += packet.data.length;
+      this.#printTrace();
+    });
+  }
+
+  #traced(command: readonly string[]): AsyncIterable<Uint8Array> {
+    // Standard output is the report's where that is JSON.
+    return traceCommand(command, { stdoutFd: this.#invocation.json ? 2 : 1, signal: this.#signal });
+  }
+
+  async #fire(chunks: AsyncIterable<Uint8Array>, arch?: SyscallArch): Promise<void> {
     const { tracepoints } = this.#session.kernel.embedded;
-    const onCall = (): void => this.#printTrace();
-    return playStrace(
-      readLines(this.#counted(chunks)),
-      tracepoints,
-      arch === undefined ? { onCall } : { onCall, arch },
-    );
+    this.syscalls = 0;
+    const onCall = (): void => {
+      this.syscalls = (this.syscalls ?? 0) + 1;
+      this.#printTrace();
+    };
+    const lines = readLines(this.#counted(chunks));
+    await playStrace(lines, tracepoints, arch === undefined ? { onCall } : { onCall, arch });
   }
 
   #printTrace(): void {
@@ -155,9 +174,9 @@ function emptyVerdicts(): Verdicts {
 }
 
 /** An error in a capture or recording says in which. */
-async function inSource<T>(path: string, act: () => Promise<T>): Promise<T> {
+async function inSource(path: string, act: () => Promise<void>): Promise<void> {
   try {
-    return await act();
+    await act();
   } catch (error) {
     const named = error instanceof SkepError && error.code !== 'file' && error.code !== 'usage';
     throw named ? error.at(placeOf(path)) : error;

@@ -3,7 +3,7 @@
  */
 import type { Invocation } from './invocation.ts';
 import { chosenMaps, mapContents, printMaps } from './maps.ts';
-import { type Inputs, inputsOf, type Played, play, type Verdicts } from './play.ts';
+import { exitCodeOf, type Inputs, inputsOf, play, type Verdicts } from './play.ts';
 import { type Session, startSession } from './session.ts';
 import { type Cell, formatTable } from './table.ts';
 
@@ -61,10 +61,6 @@ async function runForJson(invocation: Invocation, { session, inputs }: Run): Pro
       : undefined,
   });
   return exitCodeOf(played);
-}
-
-function exitCodeOf({ interrupted }: Played): number {
-  return interrupted ? 130 : 0;
 }
 
 function printVerdicts(invocation: Invocation, verdicts: Verdicts): void {

@@ -13,25 +13,37 @@ const options = ['-f', '-ttt', '-s', '32', '-o', '|cat >&3'];
 
 /**
  * The output of strace for a command, whose own output goes to `stdoutFd`; it may read our input.
- * @throws {SkepError} where there is no strace, or the command cannot be started
+ * @throws {SkepError} where there is no strace, or it cannot start the command
  */
 export async function* traceCommand(
   command: readonly string[],
-  { stdoutFd }: { stdoutFd: number },
+  { stdoutFd, signal }: { stdoutFd: number; signal: AbortSignal },
 ): AsyncGenerator<Uint8Array> {
   const child = spawn('strace', [...options, '--', ...command], {
     stdio: ['inherit', stdoutFd, 'inherit', 'pipe'],
   });
-  const ended = new Promise<Error | undefined>((resolve) => {
+  const stop = (): void => {
+    child.kill('SIGINT');
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  const ended = new Promise<NodeJS.ErrnoException | number | null>((resolve) => {
     child.once('error', resolve);
-    child.once('close', () => resolve(undefined));
+    child.once('close', resolve);
   });
-  for await (const chunk of child.stdio[3] as Readable) yield chunk as Uint8Array;
-  const error = (await ended) as NodeJS.ErrnoException | undefined;
-  if (error === undefined) return;
+  let started = false;
+  for await (const chunk of child.stdio[3] as Readable) {
+    started = true;
+    yield chunk as Uint8Array;
+  }
+  const end = await ended;
+  // A command that runs may fail as it likes; without a line of output it was never started.
+  if (started || end === 0 || signal.aborted) return;
+  if (typeof end !== 'object' || end === null) {
+    throw new SkepError({ code: 'strace', message: `strace could not run '${command[0]}'` });
+  }
   throw new SkepError({
     code: 'strace',
-    message: error.code === 'ENOENT' ? 'strace is not installed' : `strace cannot be started (${error.code})`,
+    message: end.code === 'ENOENT' ? 'strace is not installed' : `strace cannot be started (${end.code})`,
     hint: 'install it, or play a recording with --strace FILE',
   });
 }

@@ -2,10 +2,11 @@
  * What the commands print, for people and as JSON, and their exit codes.
  */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
-import { example, scratch, skep } from './skep.ts';
+import { command, example, scratch, skep } from './skep.ts';
 
 const files = scratch();
 after(() => files.remove());
@@ -99,6 +100,32 @@ test('run: a command traced now', (t) => {
   assert.ok((report.syscalls ?? 0) > 5);
   const entries = report.maps?.find(({ name }) => name === 'callers')?.entries ?? [];
   assert.ok(entries.some(({ key }) => (key as { comm: string }).comm === 'echo'));
+});
+
+test('run: what is counted before a capture breaks off is reported', () => {
+  const whole = readFileSync(pcap);
+  const cut = files.write('cut.pcap', whole.subarray(0, whole.length - 5));
+  const ran = skep(['run', firewall, '--pcap', cut]);
+  assert.equal(ran.code, 1);
+  assert.match(ran.stderr, /cut\.pcap: the capture ends in the middle of/);
+  assert.match(ran.stdout, /^total +\d{2,} +\d+$/m);
+});
+
+test('run: Ctrl-C stops it, and what was counted is reported', async () => {
+  const [node = '', ...before] = command;
+  const child = spawn(node, [...before, 'run', firewall, '--pcap', '-'], { stdio: ['pipe', 'pipe', 'pipe'] });
+  child.stdin.write(readFileSync(pcap));
+  child.stdin.on('error', () => {});
+  let stdout = '';
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk;
+  });
+  // It says what it attached when it is about to read.
+  await once(child.stderr, 'data');
+  setTimeout(() => child.kill('SIGINT'), 300);
+  const [code] = await once(child, 'close');
+  assert.equal(code, 130);
+  assert.match(stdout, /^total +\d+ +\d+$/m);
 });
 
 test('run: without input it says so', () => {
