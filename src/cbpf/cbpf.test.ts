@@ -157,6 +157,16 @@ describe('validation', () => {
       want: undefined,
     },
     {
+      name: 'unwritten scratch after a return',
+      input: [ret, { op: 'ldMem', reg: 'a', k: 0 }, ret],
+      want: /M\[0\] is read/,
+    },
+    {
+      name: 'a word written before a return',
+      input: [{ op: 'st', reg: 'a', k: 0 }, ret, { op: 'ldMem', reg: 'a', k: 0 }, ret],
+      want: undefined,
+    },
+    {
       name: 'no such ancillary value',
       input: [{ op: 'ldPacket', size: 4, indexed: false, k: 0xfffff040 }, ret],
       want: /ancillary value at offset 64/,

@@ -41,7 +41,10 @@ function problem(insn: ClassicInsn): string | undefined {
   }
 }
 
-/** Scratch words are read only where every path there has written them. All jumps go forwards. */
+/**
+ * Scratch words are read only where every path there has written them. All jumps go forwards. As in Linux,
+ * what follows a return counts as coming after it.
+ */
 function checkScratch(program: ClassicProgram): void {
   const all = (1 << scratchWords) - 1;
   const written = new Array<number>(program.length).fill(all);
@@ -52,7 +55,8 @@ function checkScratch(program: ClassicProgram): void {
     if (insn.op === 'ldMem' && (words & (1 << insn.k)) === 0) {
       throw classicError(index, `M[${insn.k}] is read, but not written on every way here`);
     }
-    for (const next of successors(insn, index)) written[next] = (written[next] as number) & words;
+    const nexts = insn.op === 'ret' ? [index + 1] : successors(insn, index);
+    for (const next of nexts) written[next] = (written[next] ?? all) & words;
   });
 }
 
