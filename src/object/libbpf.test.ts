@@ -20,9 +20,16 @@ const view = join(folder, 'view');
 function whyNot(): string | false {
   const compiler = ['cc', 'gcc', 'clang-19'].find((tool) => spawnSync(tool, ['--version']).status === 0);
   if (compiler === undefined) return 'no C compiler';
-  return (
-    spawnSync(compiler, [`${fixtures}libbpf/view.c`, '-o', view, '-lbpf']).status !== 0 && 'no libbpf-dev'
-  );
+  const args = [
+    `${fixtures}libbpf/view.c`,
+    '-o',
+    view,
+    '-Wl,--wrap=bpf_prog_load',
+    '-l:libbpf.a',
+    '-lelf',
+    '-lz',
+  ];
+  return spawnSync(compiler, args).status !== 0 && 'no libbpf-dev';
 }
 const skip = whyNot();
 const mayLoad = !skip && spawnSync(view, [`${fixtures}objects/types.bpf.o`]).status === 0;
@@ -49,6 +56,15 @@ function viewOf({ maps, programs, btf }: CollectionSpec): unknown[] {
       btfKeyTypeId: m.btfKeyTypeId,
       btfValueTypeId: m.btfValueTypeId,
     })),
+    ...Object.values(programs)
+      .filter(({ autoload }) => autoload)
+      .map((p) => ({
+        loaded: p.name,
+        license: p.license,
+        progFlags: p.progFlags,
+        funcInfo: toHex(p.funcInfo!),
+        lineInfo: toHex(p.lineInfo!),
+      })),
     ...Object.values(programs).map((p) => ({
       program: p.name,
       section: p.section,
@@ -63,7 +79,7 @@ function viewOf({ maps, programs, btf }: CollectionSpec): unknown[] {
 
 describe('as libbpf', { skip }, () => {
   for (const name of ['programs', 'globals', 'maps', 'types']) {
-    test(`maps, programs with their instructions, and BTF of ${name}`, {
+    test(`maps, programs, what is loaded with them, and BTF of ${name}`, {
       skip: !mayLoad && 'bpf(2) may not load',
     }, () => {
       const file = `${fixtures}objects/${name}.bpf.o`;
