@@ -21,9 +21,13 @@ import { bar, bold, cyan, dim, green, heading, print, quote, red, show, table, y
 const file = (name: string): URL => new URL(name, import.meta.url);
 const hex = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
-/** A verifier log without its statistics. */
-const logLines = (log: string): string[] =>
-  log.split('\n').filter((line) => line !== '' && !/^(processed|verification time|stack depth)/.test(line));
+/** The verifier's walk in its log, without the tables before and the statistics after it. */
+function walkOf(log: string): string[] {
+  const lines = log.split('\n').filter((line) => line !== '');
+  const start = lines.findIndex((line) => line.startsWith('0: '));
+  const end = lines.findIndex((line) => /^(processed|verification time|stack depth) /.test(line));
+  return lines.slice(Math.max(start, 0), end < 0 ? lines.length : end);
+}
 
 /** 1. The smallest program, from text to its result. */
 function smallest(kernel: Kernel): void {
@@ -46,7 +50,7 @@ function smallest(kernel: Kernel): void {
     { logLevel: 2 },
   );
   print('', 'Before it may run, the verifier walks every path through it and follows each register:', '');
-  quote(logLines(program.log));
+  quote(walkOf(program.log));
   const { retval } = program.testRun({ data: ethernet().ipv4().tcp().build() });
   print('', `Run on a packet, it returns ${bold(String(retval))}.`);
   program.close();
@@ -62,7 +66,7 @@ function refused(kernel: Kernel): void {
       .close();
   } catch (error) {
     if (!(error instanceof LoadError)) throw error;
-    quote(logLines(error.log).map((line) => (line === error.reason ? red(line) : line)));
+    quote(walkOf(error.log).map((line) => (line === error.reason ? red(line) : line)));
     print('', 'Why: r0 is what a program returns, and nothing has been written to it on the way to exit.');
   }
 }
