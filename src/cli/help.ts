@@ -61,6 +61,9 @@ function commandHelp(command: CommandSyntax): string {
     '',
     'Options:',
     ...columns(options as [string, string][]),
+    ...(command.json === undefined
+      ? []
+      : ['', 'JSON:', ...wrap(command.json, width - 2).map((line) => indent + line)]),
     '',
     command.examples.length === 1 ? 'Example:' : 'Examples:',
     ...command.examples.map((example) => `${indent}${example}`),

@@ -24,6 +24,8 @@ export interface CommandSyntax {
   /** Paragraphs of its help. */
   readonly details?: readonly string[];
   readonly options: Readonly<Record<string, Option>>;
+  /** The shape of what `--json` prints; a name with ? may be missing. */
+  readonly json?: string;
   readonly examples: readonly string[];
   /** Whether what follows `--` is a command line of its own. */
   readonly takesCommand?: true;

@@ -3,6 +3,7 @@
  * that. The kernel keeps the object for as long as something refers to it; a handle is one such reference.
  */
 import { SkepError } from '../base/errors.ts';
+import { BpfError } from '../uapi/errno.ts';
 import type { System } from '../uapi/seam.ts';
 
 export abstract class Handle {
@@ -34,11 +35,16 @@ export abstract class Handle {
     return this.#fd === undefined;
   }
 
-  /** Gives the reference back. Closing twice is harmless. */
+  /** Gives the reference back. Closing twice is harmless, and so is closing after the process has ended. */
   close(): void {
     const fd = this.#fd;
     this.#fd = undefined;
-    if (fd !== undefined) this.system.close(fd);
+    if (fd === undefined) return;
+    try {
+      this.system.close(fd);
+    } catch (error) {
+      if (!(error instanceof BpfError) || error.errno !== 'ESRCH') throw error;
+    }
   }
 
   [Symbol.dispose](): void {

@@ -340,6 +340,12 @@ test('disposal closes, and ending the kernel ends everything', () => {
   const collection = kernel.load(example('firewall'));
   collection[Symbol.dispose]();
   assert.deepEqual(kernel.programIds(), []);
-  kernel.load(example('minimal'));
+  const later = kernel.load(example('firewall'));
   kernel[Symbol.dispose]();
+  kernel.close();
+  assert.throws(
+    () => later.map('blocked').size,
+    (error) => error instanceof BpfError && error.errno === 'ESRCH',
+  );
+  later.close();
 });
