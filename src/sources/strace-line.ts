@@ -92,15 +92,11 @@ export function splitArguments(text: string): { args: string[]; result: string }
   return undefined;
 }
 
+/** Signals, messages of strace itself, and calls of which it could not even read the number. */
+const otherPattern = /^(?:$|--- |\S*strace: |\[ Process PID=|\?\?\?\(|<\.\.\. \?\?\? resumed>)/;
+
 function classify(text: string): StraceLine {
-  if (
-    text === '' ||
-    text.startsWith('--- ') ||
-    text.startsWith('strace: ') ||
-    text.startsWith('[ Process PID=')
-  ) {
-    return { kind: 'other' };
-  }
+  if (otherPattern.test(text)) return { kind: 'other' };
   if (text.startsWith('+++ ')) return { kind: 'end' };
   const resumed = resumedPattern.exec(text);
   if (resumed !== null) {

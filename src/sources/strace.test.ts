@@ -174,6 +174,12 @@ test('calls that other lines interrupt', async () => {
     '+++ killed by SIGKILL +++',
     '3 read(5,  <unfinished ...>',
     '4 <... write resumed>)           = 3',
+    '5 ???( <unfinished ...>',
+    '5 <... ??? resumed>) = ?',
+    '5 futex(0x10, FUTEX_WAIT, 2, NULL <unfinished ...>',
+    '5 <... futex resumed> <unfinished ...>) = ?',
+    '5 restart_syscall(<... resuming interrupted read ...>) = 1',
+    '/usr/bin/strace: Process 5 detached',
     '',
   ]);
   assert.equal(error, undefined, error?.line);
@@ -183,6 +189,8 @@ test('calls that other lines interrupt', async () => {
     '2 strace exit_group(0,0,0,0,0,0) = ?',
     '1 strace nanosleep(0,16,0,0,0,0) = ?',
     '4 strace write(0,0,0,0,0,0) = 3',
+    '5 strace futex(16,0,2,0,0,0) = ?',
+    '5 strace restart_syscall(0,0,0,0,0,0) = 1',
     '3 strace read(5,0,0,0,0,0) = ?',
   ]);
 });
