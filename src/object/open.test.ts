@@ -255,6 +255,11 @@ describe('what cannot be opened is refused in one line that says where', () => {
       want: /program 'main_prog': SEC\("xdp_main"\) is no section name of libbpf.*did you mean SEC\("xdp"\)/,
     },
     {
+      name: 'a section that would be left out',
+      input: renamed(read('globals'), '.data.tuned', '.struct_ops'),
+      want: /^section '\.struct_ops': struct_ops maps are not supported yet$/,
+    },
+    {
       name: 'a relocation of an unknown type',
       input: patch(programs, relocationsAt + 8, 77),
       want: /section 'xdp', function 'first', instruction 5: a relocation of type 77 against 'counters'/,
@@ -290,6 +295,12 @@ describe('what cannot be opened is refused in one line that says where', () => {
         },
       );
     });
+  }
+
+  function renamed(bytes: Uint8Array, from: string, to: string): Uint8Array {
+    const text = Buffer.from(bytes);
+    text.write(to, text.indexOf(from, readElf(bytes).section('.strtab')!.data.byteOffset - bytes.byteOffset));
+    return text;
   }
 
   function locate(bytes: Uint8Array, section: string): { offset: number } {

@@ -20,6 +20,22 @@ import type { CollectionSpec, MapSpec, ProgramSpec } from './spec.ts';
 /** The section whose functions are subprograms only. */
 const subprogramSection = '.text';
 
+/** Sections that libbpf makes something of, and we nothing yet: an object with one is refused. */
+const unsupported: Readonly<Record<string, string>> = {
+  '.struct_ops': 'struct_ops maps',
+  '.struct_ops.link': 'struct_ops maps',
+  '?.struct_ops': 'struct_ops maps',
+  '?.struct_ops.link': 'struct_ops maps',
+  '.addr_space.1': 'variables in an arena',
+};
+
+function refuseUnsupported(elf: ElfFile): void {
+  for (const { name } of elf.sections) {
+    if (!Object.hasOwn(unsupported, name)) continue;
+    throw badObject(`${unsupported[name]} are not supported yet`, `section '${name}'`);
+  }
+}
+
 /** 'firewall' for '/tmp/firewall.bpf.o': what libbpf makes of a path. */
 function objectName(path: string): string {
   const base = path.slice(path.lastIndexOf('/') + 1);
@@ -106,6 +122,7 @@ function checkContents(maps: Record<string, MapSpec>, programs: Record<string, P
  */
 export function openObject(bytes: Uint8Array, options: { readonly name?: string } = {}): CollectionSpec {
   const elf = readElf(bytes);
+  refuseUnsupported(elf);
   const btfSection = elf.section('.BTF');
   const btf = btfSection === undefined ? undefined : fixBtf(btfSection.data, elf);
   const source: ObjectSource = { elf, btf, name: objectName(options.name ?? 'object') };
