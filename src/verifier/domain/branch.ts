@@ -4,23 +4,23 @@
  * comparisons with pointers are the caller's business.
  */
 import type { JmpCond } from '../../isa/insn.ts';
+import type { RegFile } from '../state/layout.ts';
+import { isConst, isConst32, setImm } from './bounds.ts';
 import {
-  type RegFile,
-  S32_MAX,
-  S32_MIN,
-  SMAX,
-  SMIN,
-  TNUM_MASK,
-  TNUM_VALUE,
-  U32_MAX,
-  U32_MIN,
-  UMAX,
-  UMIN,
-} from '../state/layout.ts';
-import { isConst, isConst32, setConst } from './bounds.ts';
-import { tnumOverlap, tnumSubreg } from './tnum.ts';
-import { uq } from './width.ts';
-import { A, B, T, T2, take, work } from './work.ts';
+  atMostS,
+  atMostU,
+  W_MASK,
+  W_S32_MAX,
+  W_S32_MIN,
+  W_SMAX,
+  W_SMIN,
+  W_U32_MAX,
+  W_U32_MIN,
+  W_UMAX,
+  W_UMIN,
+  W_VALUE,
+} from './words.ts';
+import { A, AW, B, BW, take, work } from './work.ts';
 
 /** A comparison and its width; a `jmp` instruction is one. */
 export interface Comparison {
@@ -41,11 +41,11 @@ export function branchTaken(file: RegFile, a: number, b: number, op: Comparison)
 /** Whether `a cond imm` is decided, the immediate sign-extended to 64 bits. */
 export function branchTakenImm(file: RegFile, a: number, imm: number, op: Comparison): Taken {
   take(file, a, A);
-  setConst(work, B, BigInt(imm));
+  setImm(work, B, imm);
   return decide(op);
 }
 
-const { u64, u32, i32, i64 } = work;
+const { u32, i32 } = work;
 
 function decide(op: Comparison): Taken {
   const word = op.bits === 32;
@@ -57,21 +57,21 @@ function decide(op: Comparison): Taken {
     case 'set':
       return bitsSet(word);
     case 'gt':
-      return word ? orderU32(2 * A, 2 * B) : orderU64(A, B);
+      return word ? aboveU32(AW, BW) : aboveU64(AW, BW);
     case 'lt':
-      return word ? orderU32(2 * B, 2 * A) : orderU64(B, A);
+      return word ? aboveU32(BW, AW) : aboveU64(BW, AW);
     case 'le':
-      return opposite(word ? orderU32(2 * A, 2 * B) : orderU64(A, B));
+      return opposite(word ? aboveU32(AW, BW) : aboveU64(AW, BW));
     case 'ge':
-      return opposite(word ? orderU32(2 * B, 2 * A) : orderU64(B, A));
+      return opposite(word ? aboveU32(BW, AW) : aboveU64(BW, AW));
     case 'sgt':
-      return word ? orderS32(2 * A, 2 * B) : orderS64(A, B);
+      return word ? aboveS32(AW, BW) : aboveS64(AW, BW);
     case 'slt':
-      return word ? orderS32(2 * B, 2 * A) : orderS64(B, A);
+      return word ? aboveS32(BW, AW) : aboveS64(BW, AW);
     case 'sle':
-      return opposite(word ? orderS32(2 * A, 2 * B) : orderS64(A, B));
+      return opposite(word ? aboveS32(AW, BW) : aboveS64(AW, BW));
     case 'sge':
-      return opposite(word ? orderS32(2 * B, 2 * A) : orderS64(B, A));
+      return opposite(word ? aboveS32(BW, AW) : aboveS64(BW, AW));
   }
 }
 
@@ -80,67 +80,58 @@ function opposite(taken: Taken): Taken {
 }
 
 /** Whether x > y: if its least is above y's greatest it is, if its greatest is at most y's least it is not. */
-function orderU64(x: number, y: number): Taken {
-  if (u64[x + UMIN]! > u64[y + UMAX]!) return 1;
-  return u64[x + UMAX]! <= u64[y + UMIN]! ? 0 : -1;
+function aboveU64(x: number, y: number): Taken {
+  if (!atMostU(u32, x + W_UMIN, y + W_UMAX)) return 1;
+  return atMostU(u32, x + W_UMAX, y + W_UMIN) ? 0 : -1;
 }
-function orderS64(x: number, y: number): Taken {
-  if (i64[x + SMIN]! > i64[y + SMAX]!) return 1;
-  return i64[x + SMAX]! <= i64[y + SMIN]! ? 0 : -1;
+function aboveS64(x: number, y: number): Taken {
+  if (!atMostS(i32, x + W_SMIN, y + W_SMAX)) return 1;
+  return atMostS(i32, x + W_SMAX, y + W_SMIN) ? 0 : -1;
 }
-function orderU32(x: number, y: number): Taken {
-  if (u32[x + U32_MIN]! > u32[y + U32_MAX]!) return 1;
-  return u32[x + U32_MAX]! <= u32[y + U32_MIN]! ? 0 : -1;
+function aboveU32(x: number, y: number): Taken {
+  if (u32[x + W_U32_MIN]! > u32[y + W_U32_MAX]!) return 1;
+  return u32[x + W_U32_MAX]! <= u32[y + W_U32_MIN]! ? 0 : -1;
 }
-function orderS32(x: number, y: number): Taken {
-  if (i32[x + S32_MIN]! > i32[y + S32_MAX]!) return 1;
-  return i32[x + S32_MAX]! <= i32[y + S32_MIN]! ? 0 : -1;
-}
-
-/** Both tnums, of the compared width, to T and T2. */
-function takeTnums(word: boolean): void {
-  u64[T] = u64[A + TNUM_VALUE]!;
-  u64[T + 1] = u64[A + TNUM_MASK]!;
-  u64[T2] = u64[B + TNUM_VALUE]!;
-  u64[T2 + 1] = u64[B + TNUM_MASK]!;
-  if (!word) return;
-  tnumSubreg(u64, T);
-  tnumSubreg(u64, T2);
+function aboveS32(x: number, y: number): Taken {
+  if (i32[x + W_S32_MIN]! > i32[y + W_S32_MAX]!) return 1;
+  return i32[x + W_S32_MAX]! <= i32[y + W_S32_MIN]! ? 0 : -1;
 }
 
+/** Both equal constants, or not equal in a bit or in a range; the 32-bit ranges count at both widths. */
 function equal(word: boolean): Taken {
-  takeTnums(word);
-  if (u64[T + 1] === 0n && u64[T2 + 1] === 0n) return u64[T] === u64[T2] ? 1 : 0;
-  if (!tnumOverlap(u64, T, T2)) return 0;
-  if (!word && (apartU64() || apartS64())) return 0;
-  return apartU32() || apartS32() ? 0 : -1;
+  const high = word ? 0 : -1;
+  const unknown = i32[AW + W_MASK]! | i32[BW + W_MASK]!;
+  const unknownHigh = (i32[AW + W_MASK + 1]! | i32[BW + W_MASK + 1]!) & high;
+  const low = (i32[AW + W_VALUE]! ^ i32[BW + W_VALUE]!) & ~unknown;
+  const differs = low | ((i32[AW + W_VALUE + 1]! ^ i32[BW + W_VALUE + 1]!) & ~unknownHigh & high);
+  if (differs !== 0) return 0;
+  if ((unknown | unknownHigh) === 0) return 1;
+  if (!word && (apart64() || apartSigned64())) return 0;
+  return apart32() || apartSigned32() ? 0 : -1;
 }
 
-function apartU64(): boolean {
-  return u64[A + UMIN]! > u64[B + UMAX]! || u64[A + UMAX]! < u64[B + UMIN]!;
+function apart64(): boolean {
+  return !atMostU(u32, AW + W_UMIN, BW + W_UMAX) || !atMostU(u32, BW + W_UMIN, AW + W_UMAX);
 }
-function apartS64(): boolean {
-  return i64[A + SMIN]! > i64[B + SMAX]! || i64[A + SMAX]! < i64[B + SMIN]!;
+function apartSigned64(): boolean {
+  return !atMostS(i32, AW + W_SMIN, BW + W_SMAX) || !atMostS(i32, BW + W_SMIN, AW + W_SMAX);
 }
-function apartU32(): boolean {
-  const a = 2 * A;
-  const b = 2 * B;
-  return u32[a + U32_MIN]! > u32[b + U32_MAX]! || u32[a + U32_MAX]! < u32[b + U32_MIN]!;
+function apart32(): boolean {
+  return u32[AW + W_U32_MIN]! > u32[BW + W_U32_MAX]! || u32[AW + W_U32_MAX]! < u32[BW + W_U32_MIN]!;
 }
-function apartS32(): boolean {
-  const a = 2 * A;
-  const b = 2 * B;
-  return i32[a + S32_MIN]! > i32[b + S32_MAX]! || i32[a + S32_MAX]! < i32[b + S32_MIN]!;
+function apartSigned32(): boolean {
+  return i32[AW + W_S32_MIN]! > i32[BW + W_S32_MAX]! || i32[AW + W_S32_MAX]! < i32[BW + W_S32_MIN]!;
 }
 
 /** `a & b != 0`, where one of them is known. */
 function bitsSet(word: boolean): Taken {
-  takeTnums(word);
   const known = word ? isConst32 : isConst;
-  const bIsKnown = known(work, B);
-  if (!bIsKnown && !known(work, A)) return -1;
-  const other = bIsKnown ? T : T2;
-  const bits = u64[bIsKnown ? T2 : T]!;
-  if (uq(u64[other]! & bits) !== 0n) return 1;
-  return uq(uq(u64[other]! | u64[other + 1]!) & bits) === 0n ? 0 : -1;
+  const bKnown = known(work, B);
+  if (!bKnown && !known(work, A)) return -1;
+  const bits = bKnown ? BW : AW;
+  const other = bKnown ? AW : BW;
+  const high = word ? 0 : i32[bits + W_VALUE + 1]!;
+  const low = i32[bits + W_VALUE]!;
+  if (((i32[other + W_VALUE]! & low) | (i32[other + W_VALUE + 1]! & high)) !== 0) return 1;
+  return ((i32[other + W_MASK]! & low) | (i32[other + W_MASK + 1]! & high)) === 0 ? 0 : -1;
 }

@@ -2,20 +2,19 @@
  * Comparisons of what is known of two registers: equality and inclusion for pruning, and the consistency
  * check that Linux makes after each refinement.
  */
+import type { RegFile } from '../state/layout.ts';
 import {
-  type RegFile,
-  S32_MAX,
-  S32_MIN,
-  SMAX,
-  SMIN,
-  TNUM_MASK,
-  TNUM_VALUE,
-  U32_MAX,
-  U32_MIN,
-  UMAX,
-  UMIN,
-} from '../state/layout.ts';
-import { lowS, lowU, uq } from './width.ts';
+  W_MASK,
+  W_S32_MAX,
+  W_S32_MIN,
+  W_SMAX,
+  W_SMIN,
+  W_U32_MAX,
+  W_U32_MIN,
+  W_UMAX,
+  W_UMIN,
+  W_VALUE,
+} from './words.ts';
 
 /** A register: its file and the index of its first qword. */
 export interface RegRef {
@@ -30,56 +29,74 @@ export const RANGE_WORDS = 16;
 export function boundsEqual(a: RegRef, b: RegRef): boolean {
   const x = a.file.i32;
   const y = b.file.i32;
-  for (let i = 0; i < RANGE_WORDS; i++) if (x[2 * a.r + i] !== y[2 * b.r + i]) return false;
+  for (let n = 0; n < RANGE_WORDS; n++) if (x[2 * a.r + n] !== y[2 * b.r + n]) return false;
   return true;
+}
+
+/** Whether the number at word `a` of one file is at most the one at `b` of another, unsigned or signed. */
+function leU(x: Uint32Array, a: number, y: Uint32Array, b: number): boolean {
+  const p = x[a + 1]!;
+  const q = y[b + 1]!;
+  return p < q || (p === q && x[a]! <= y[b]!);
+}
+function leS(x: Int32Array, a: number, y: Int32Array, b: number): boolean {
+  const p = x[a + 1]!;
+  const q = y[b + 1]!;
+  return p < q || (p === q && x[a]! >>> 0 <= y[b]! >>> 0);
 }
 
 /** Whether each of `inner`'s ranges lies in `outer`'s (range_within). */
 export function rangeWithin(outer: RegRef, inner: RegRef): boolean {
-  const { file: f, r } = outer;
-  const { file: g, r: s } = inner;
+  const o = 2 * outer.r;
+  const n = 2 * inner.r;
+  const { u32: ou, i32: oi } = outer.file;
+  const { u32: nu, i32: ni } = inner.file;
   return (
-    f.u64[r + UMIN]! <= g.u64[s + UMIN]! &&
-    f.u64[r + UMAX]! >= g.u64[s + UMAX]! &&
-    f.i64[r + SMIN]! <= g.i64[s + SMIN]! &&
-    f.i64[r + SMAX]! >= g.i64[s + SMAX]! &&
-    f.u32[2 * r + U32_MIN]! <= g.u32[2 * s + U32_MIN]! &&
-    f.u32[2 * r + U32_MAX]! >= g.u32[2 * s + U32_MAX]! &&
-    f.i32[2 * r + S32_MIN]! <= g.i32[2 * s + S32_MIN]! &&
-    f.i32[2 * r + S32_MAX]! >= g.i32[2 * s + S32_MAX]!
+    leU(ou, o + W_UMIN, nu, n + W_UMIN) &&
+    leU(nu, n + W_UMAX, ou, o + W_UMAX) &&
+    leS(oi, o + W_SMIN, ni, n + W_SMIN) &&
+    leS(ni, n + W_SMAX, oi, o + W_SMAX) &&
+    ou[o + W_U32_MIN]! <= nu[n + W_U32_MIN]! &&
+    ou[o + W_U32_MAX]! >= nu[n + W_U32_MAX]! &&
+    oi[o + W_S32_MIN]! <= ni[n + W_S32_MIN]! &&
+    oi[o + W_S32_MAX]! >= ni[n + W_S32_MAX]!
   );
 }
 
 /** Whether every value that `inner`'s tnum allows is allowed by `outer`'s (tnum_in). */
 export function tnumIn(outer: RegRef, inner: RegRef): boolean {
-  const known = uq(~outer.file.u64[outer.r + TNUM_MASK]!);
-  if (uq(inner.file.u64[inner.r + TNUM_MASK]! & known) !== 0n) return false;
-  return outer.file.u64[outer.r + TNUM_VALUE] === uq(inner.file.u64[inner.r + TNUM_VALUE]! & known);
+  const x = outer.file.i32;
+  const y = inner.file.i32;
+  const o = 2 * outer.r;
+  const n = 2 * inner.r;
+  const low = ~x[o + W_MASK]!;
+  const high = ~x[o + W_MASK + 1]!;
+  if (((y[n + W_MASK]! & low) | (y[n + W_MASK + 1]! & high)) !== 0) return false;
+  return x[o + W_VALUE] === (y[n + W_VALUE]! & low) && x[o + W_VALUE + 1] === (y[n + W_VALUE + 1]! & high);
 }
 
 /** In what ranges and tnum contradict each other, in Linux's words; undefined where they do not. */
 export function boundsViolation(file: RegFile, r: number): string | undefined {
-  const { u64, i64, u32, i32 } = file;
+  const { u32, i32 } = file;
   const w = 2 * r;
   if (
-    u64[r + UMIN]! > u64[r + UMAX]! ||
-    i64[r + SMIN]! > i64[r + SMAX]! ||
-    u32[w + U32_MIN]! > u32[w + U32_MAX]! ||
-    i32[w + S32_MIN]! > i32[w + S32_MAX]!
+    !leU(u32, w + W_UMIN, u32, w + W_UMAX) ||
+    !leS(i32, w + W_SMIN, i32, w + W_SMAX) ||
+    u32[w + W_U32_MIN]! > u32[w + W_U32_MAX]! ||
+    i32[w + W_S32_MIN]! > i32[w + W_S32_MAX]!
   ) {
     return 'range bounds violation';
   }
-  const mask = u64[r + TNUM_MASK]!;
-  const value = u64[r + TNUM_VALUE]!;
-  if (mask === 0n) {
-    for (let i = UMIN; i <= SMAX; i++) {
-      if (u64[r + i] !== value) return 'const tnum out of sync with range bounds';
+  if (i32[w + W_MASK] !== 0) return undefined;
+  const low = i32[w + W_VALUE];
+  const high = i32[w + W_VALUE + 1];
+  if (i32[w + W_MASK + 1] === 0) {
+    for (let at = w; at < w + W_VALUE; at += 2) {
+      if (i32[at] !== low || i32[at + 1] !== high) return 'const tnum out of sync with range bounds';
     }
   }
-  if (lowU(mask) === 0) {
-    for (let i = U32_MIN; i <= S32_MAX; i++) {
-      if ((i32[w + i]! | 0) !== lowS(value)) return 'const subreg tnum out of sync with range bounds';
-    }
+  for (let at = w + W_U32_MIN; at <= w + W_S32_MAX; at++) {
+    if (i32[at] !== low) return 'const subreg tnum out of sync with range bounds';
   }
   return undefined;
 }

@@ -9,4 +9,5 @@ export * from './compare.ts';
 export * from './extend.ts';
 export * from './fork.ts';
 export * from './refine.ts';
+export { syncBounds } from './sync.ts';
 export * from './tnum.ts';

@@ -4,23 +4,30 @@
  * narrow the tnums too.
  */
 import type { JmpCond } from '../../isa/insn.ts';
-import {
-  type RegFile,
-  S32_MAX,
-  S32_MIN,
-  SMAX,
-  SMIN,
-  TNUM_VALUE,
-  U32_MAX,
-  U32_MIN,
-  UMAX,
-  UMIN,
-} from '../state/layout.ts';
-import { isConst, isConst32, setConst, syncBounds, unbound } from './bounds.ts';
+import type { RegFile } from '../state/layout.ts';
+import { isConst, isConst32, setImm, unbound } from './bounds.ts';
 import type { Comparison } from './branch.ts';
-import { tnumAnd, tnumConst, tnumIntersect, tnumOr, tnumSubreg, tnumWithSubreg } from './tnum.ts';
-import { LOW_HALF, lowS, sq, sw, uq, uw } from './width.ts';
-import { A, B, give, T, take, work } from './work.ts';
+import { syncBounds } from './sync.ts';
+import { tnumIntersect } from './tnum.ts';
+import {
+  lower,
+  lowerS,
+  lowerU,
+  raise,
+  raiseS,
+  raiseU,
+  W_MASK,
+  W_S32_MAX,
+  W_S32_MIN,
+  W_SMAX,
+  W_SMIN,
+  W_U32_MAX,
+  W_U32_MIN,
+  W_UMAX,
+  W_UMIN,
+  W_VALUE,
+} from './words.ts';
+import { A, B, give, take, work } from './work.ts';
 
 /** A comparison, its width, and whether it holds. */
 export interface Refinement extends Comparison {
@@ -44,7 +51,7 @@ export function refine(file: RegFile, a: number, b: number, op: Refinement): voi
 /** Narrows register `a` to where `a cond imm` holds, or does not. */
 export function refineImm(file: RegFile, a: number, imm: number, op: Refinement): void {
   take(file, a, A);
-  setConst(work, B, BigInt(imm));
+  setImm(work, B, imm);
   narrow(A, B, op);
   give(file, a, A);
 }
@@ -64,15 +71,17 @@ const opposites = {
   set: 'clear',
 } as const satisfies Record<JmpCond, JmpCond | 'clear'>;
 
-const { u64, i64, u32, i32 } = work;
+const { u32, i32 } = work;
 
 /** Narrows work registers x and y, then lets all of their ranges learn from it. */
 function narrow(x: number, y: number, op: Refinement): void {
-  const word = op.bits === 32;
   const cond = op.holds ? op.cond : opposites[op.cond];
+  const v = 2 * x;
+  const w = 2 * y;
+  const word = op.bits === 32;
   switch (cond) {
     case 'eq':
-      word ? sameWord(x, y) : same(x, y);
+      word ? equal32(v, w) : equal64(v, w);
       break;
     case 'ne':
     case 'set':
@@ -80,32 +89,32 @@ function narrow(x: number, y: number, op: Refinement): void {
       narrowByConst(x, y, { cond, word });
       break;
     case 'le':
-      word ? atMostU32(2 * x, 2 * y) : atMostU64(x, y);
+      word ? atMostU32(v, w, 0) : atMostU64(v, w, 0);
       break;
     case 'ge':
-      word ? atMostU32(2 * y, 2 * x) : atMostU64(y, x);
+      word ? atMostU32(w, v, 0) : atMostU64(w, v, 0);
       break;
     case 'lt':
-      word ? belowU32(2 * x, 2 * y) : belowU64(x, y);
+      word ? atMostU32(v, w, 1) : atMostU64(v, w, 1);
       break;
     case 'gt':
-      word ? belowU32(2 * y, 2 * x) : belowU64(y, x);
+      word ? atMostU32(w, v, 1) : atMostU64(w, v, 1);
       break;
     case 'sle':
-      word ? atMostS32(2 * x, 2 * y) : atMostS64(x, y);
+      word ? atMostS32(v, w, 0) : atMostS64(v, w, 0);
       break;
     case 'sge':
-      word ? atMostS32(2 * y, 2 * x) : atMostS64(y, x);
+      word ? atMostS32(w, v, 0) : atMostS64(w, v, 0);
       break;
     case 'slt':
-      word ? belowS32(2 * x, 2 * y) : belowS64(x, y);
+      word ? atMostS32(v, w, 1) : atMostS64(v, w, 1);
       break;
     case 'sgt':
-      word ? belowS32(2 * y, 2 * x) : belowS64(y, x);
+      word ? atMostS32(w, v, 1) : atMostS64(w, v, 1);
       break;
   }
   syncBounds(work, x);
-  syncBounds(work, y);
+  if (y !== x) syncBounds(work, y);
 }
 
 /** `ne`, `set` and `clear` say something only where one of the two is known. */
@@ -116,111 +125,105 @@ function narrowByConst(
 ): void {
   const known = op.word ? isConst32 : isConst;
   const constant = known(work, y) ? y : x;
-  const other = constant === y ? x : y;
   if (!known(work, constant)) return;
-  const value = op.word ? uq(u64[constant + TNUM_VALUE]! & LOW_HALF) : u64[constant + TNUM_VALUE]!;
+  const other = constant === y ? x : y;
+  const low = i32[2 * constant + W_VALUE]!;
+  const high = op.word ? 0 : i32[2 * constant + W_VALUE + 1]!;
   if (op.cond === 'ne') {
-    op.word ? trimWord(2 * other, lowS(value)) : trim(other, value);
-    return;
+    op.word ? trim32(2 * other, low) : trim64(2 * other, low, high);
+  } else if (op.cond === 'set') {
+    // That at least one of several bits is set is nothing a tnum can say.
+    if (isPowerOfTwo(low, high)) setBits(2 * other, low, high);
+  } else {
+    // The side may be dead: ranges and narrowed tnum would contradict each other there.
+    unbound(work, other);
+    clearBits(2 * other, low, high);
   }
-  if (op.cond === 'set') {
-    // At least one bit of several is set: that is nothing a tnum can say.
-    if (value === 0n || uq(value & uq(value - 1n)) !== 0n) return;
-    tnumConst(u64, T, value);
-    if (!op.word) tnumOr(u64, other + TNUM_VALUE, T);
-    else mergeWord(other, tnumOr);
-    return;
-  }
-  // The side may be dead: then the ranges and the narrowed tnum would contradict each other.
-  unbound(work, other);
-  tnumConst(u64, T, ~value);
-  if (!op.word) tnumAnd(u64, other + TNUM_VALUE, T);
-  else mergeWord(other, tnumAnd);
 }
 
-/** The low word of x's tnum becomes its `op` with that of T. */
-function mergeWord(x: number, op: typeof tnumOr): void {
-  op(u64, T, x + TNUM_VALUE);
-  tnumWithSubreg(u64, x + TNUM_VALUE, T);
+function isPowerOfTwo(low: number, high: number): boolean {
+  if (high === 0) return low !== 0 && (low & (low - 1)) === 0;
+  return low === 0 && (high & (high - 1)) === 0;
+}
+
+function setBits(w: number, low: number, high: number): void {
+  i32[w + W_VALUE] = i32[w + W_VALUE]! | low;
+  i32[w + W_VALUE + 1] = i32[w + W_VALUE + 1]! | high;
+  i32[w + W_MASK] = i32[w + W_MASK]! & ~low;
+  i32[w + W_MASK + 1] = i32[w + W_MASK + 1]! & ~high;
+}
+function clearBits(w: number, low: number, high: number): void {
+  i32[w + W_VALUE] = i32[w + W_VALUE]! & ~low;
+  i32[w + W_VALUE + 1] = i32[w + W_VALUE + 1]! & ~high;
+  i32[w + W_MASK] = i32[w + W_MASK]! & ~low;
+  i32[w + W_MASK + 1] = i32[w + W_MASK + 1]! & ~high;
 }
 
 /** An end of a range that is excluded moves by one. */
-function trim(x: number, value: bigint): void {
-  if (u64[x + UMIN]! === value) u64[x + UMIN] = uq(value + 1n);
-  if (u64[x + UMAX]! === value) u64[x + UMAX] = uq(value - 1n);
-  if (i64[x + SMIN]! === sq(value)) i64[x + SMIN] = sq(value + 1n);
-  if (i64[x + SMAX]! === sq(value)) i64[x + SMAX] = sq(value - 1n);
+function trim64(w: number, low: number, high: number): void {
+  for (let at = w + W_UMIN; at <= w + W_SMAX; at += 2) {
+    if (i32[at] !== low || i32[at + 1] !== high) continue;
+    // Minima are the even qwords.
+    const up = ((at - w) & 2) === 0;
+    i32[at] = up ? low + 1 : low - 1;
+    i32[at + 1] = up ? high + (low === -1 ? 1 : 0) : high - (low === 0 ? 1 : 0);
+  }
 }
-function trimWord(w: number, value: number): void {
-  if (u32[w + U32_MIN]! === uw(value)) u32[w + U32_MIN] = uw(value + 1);
-  if (u32[w + U32_MAX]! === uw(value)) u32[w + U32_MAX] = uw(value - 1);
-  if (i32[w + S32_MIN]! === value) i32[w + S32_MIN] = sw(value + 1);
-  if (i32[w + S32_MAX]! === value) i32[w + S32_MAX] = sw(value - 1);
+function trim32(w: number, value: number): void {
+  for (let at = w + W_U32_MIN; at <= w + W_S32_MAX; at++) {
+    if (i32[at] === value) i32[at] = ((at - w) & 1) === 0 ? value + 1 : value - 1;
+  }
 }
 
 /** Equal: both lie in the intersection. */
-function same(x: number, y: number): void {
-  atMostU64(x, y);
-  atMostU64(y, x);
-  atMostS64(x, y);
-  atMostS64(y, x);
-  tnumIntersect(u64, x + TNUM_VALUE, y + TNUM_VALUE);
-  u64[y + TNUM_VALUE] = u64[x + TNUM_VALUE]!;
-  u64[y + TNUM_VALUE + 1] = u64[x + TNUM_VALUE + 1]!;
+function equal64(x: number, y: number): void {
+  atMostU64(x, y, 0);
+  atMostU64(y, x, 0);
+  atMostS64(x, y, 0);
+  atMostS64(y, x, 0);
+  tnumIntersect(i32, x + W_VALUE, y + W_VALUE);
+  for (let n = W_VALUE; n < W_VALUE + 4; n++) i32[y + n] = i32[x + n]!;
 }
-function sameWord(x: number, y: number): void {
-  atMostU32(2 * x, 2 * y);
-  atMostU32(2 * y, 2 * x);
-  atMostS32(2 * x, 2 * y);
-  atMostS32(2 * y, 2 * x);
-  u64[T] = u64[y + TNUM_VALUE]!;
-  u64[T + 1] = u64[y + TNUM_VALUE + 1]!;
-  tnumIntersect(u64, T, x + TNUM_VALUE);
-  tnumSubreg(u64, T);
-  tnumWithSubreg(u64, x + TNUM_VALUE, T);
-  tnumWithSubreg(u64, y + TNUM_VALUE, T);
-}
-
-/** x ≤ y: x's greatest is at most y's, y's least at least x's. */
-function atMostU64(x: number, y: number): void {
-  if (u64[y + UMAX]! < u64[x + UMAX]!) u64[x + UMAX] = u64[y + UMAX]!;
-  if (u64[x + UMIN]! > u64[y + UMIN]!) u64[y + UMIN] = u64[x + UMIN]!;
-}
-function atMostS64(x: number, y: number): void {
-  if (i64[y + SMAX]! < i64[x + SMAX]!) i64[x + SMAX] = i64[y + SMAX]!;
-  if (i64[x + SMIN]! > i64[y + SMIN]!) i64[y + SMIN] = i64[x + SMIN]!;
-}
-function atMostU32(x: number, y: number): void {
-  if (u32[y + U32_MAX]! < u32[x + U32_MAX]!) u32[x + U32_MAX] = u32[y + U32_MAX]!;
-  if (u32[x + U32_MIN]! > u32[y + U32_MIN]!) u32[y + U32_MIN] = u32[x + U32_MIN]!;
-}
-function atMostS32(x: number, y: number): void {
-  if (i32[y + S32_MAX]! < i32[x + S32_MAX]!) i32[x + S32_MAX] = i32[y + S32_MAX]!;
-  if (i32[x + S32_MIN]! > i32[y + S32_MIN]!) i32[y + S32_MIN] = i32[x + S32_MIN]!;
+function equal32(x: number, y: number): void {
+  atMostU32(x, y, 0);
+  atMostU32(y, x, 0);
+  atMostS32(x, y, 0);
+  atMostS32(y, x, 0);
+  const mask = i32[x + W_MASK]! & i32[y + W_MASK]!;
+  const value = (i32[x + W_VALUE]! | i32[y + W_VALUE]!) & ~mask;
+  i32[x + W_VALUE] = value;
+  i32[y + W_VALUE] = value;
+  i32[x + W_MASK] = mask;
+  i32[y + W_MASK] = mask;
 }
 
-/** x < y: x is at most y's greatest less one, y at least x's least and one. Neither wraps: the jump was undecided. */
-function belowU64(x: number, y: number): void {
-  const top = uq(u64[y + UMAX]! - 1n);
-  const bottom = uq(u64[x + UMIN]! + 1n);
-  if (top < u64[x + UMAX]!) u64[x + UMAX] = top;
-  if (bottom > u64[y + UMIN]!) u64[y + UMIN] = bottom;
+/**
+ * x + gap ≤ y, gap 0 or 1: x's greatest is at most y's less the gap, y's least at least x's and the gap.
+ * Neither wraps, or the jump would be decided.
+ */
+function atMostU64(x: number, y: number, gap: number): void {
+  const top = i32[y + W_UMAX]!;
+  const topHigh = i32[y + W_UMAX + 1]!;
+  const bottom = i32[x + W_UMIN]!;
+  const bottomHigh = i32[x + W_UMIN + 1]!;
+  lowerU(u32, x + W_UMAX, top - gap, topHigh - (top === 0 ? gap : 0));
+  raiseU(u32, y + W_UMIN, bottom + gap, bottomHigh + (bottom === -1 ? gap : 0));
 }
-function belowS64(x: number, y: number): void {
-  const top = sq(i64[y + SMAX]! - 1n);
-  const bottom = sq(i64[x + SMIN]! + 1n);
-  if (top < i64[x + SMAX]!) i64[x + SMAX] = top;
-  if (bottom > i64[y + SMIN]!) i64[y + SMIN] = bottom;
+function atMostS64(x: number, y: number, gap: number): void {
+  const top = i32[y + W_SMAX]!;
+  const topHigh = i32[y + W_SMAX + 1]!;
+  const bottom = i32[x + W_SMIN]!;
+  const bottomHigh = i32[x + W_SMIN + 1]!;
+  lowerS(i32, x + W_SMAX, (top - gap) | 0, (topHigh - (top === 0 ? gap : 0)) | 0);
+  raiseS(i32, y + W_SMIN, (bottom + gap) | 0, (bottomHigh + (bottom === -1 ? gap : 0)) | 0);
 }
-function belowU32(x: number, y: number): void {
-  const top = uw(u32[y + U32_MAX]! - 1);
-  const bottom = uw(u32[x + U32_MIN]! + 1);
-  if (top < u32[x + U32_MAX]!) u32[x + U32_MAX] = top;
-  if (bottom > u32[y + U32_MIN]!) u32[y + U32_MIN] = bottom;
+function atMostU32(x: number, y: number, gap: number): void {
+  const bottom = u32[x + W_U32_MIN]!;
+  lower(u32, x + W_U32_MAX, (u32[y + W_U32_MAX]! - gap) >>> 0);
+  raise(u32, y + W_U32_MIN, (bottom + gap) >>> 0);
 }
-function belowS32(x: number, y: number): void {
-  const top = sw(i32[y + S32_MAX]! - 1);
-  const bottom = sw(i32[x + S32_MIN]! + 1);
-  if (top < i32[x + S32_MAX]!) i32[x + S32_MAX] = top;
-  if (bottom > i32[y + S32_MIN]!) i32[y + S32_MIN] = bottom;
+function atMostS32(x: number, y: number, gap: number): void {
+  const bottom = i32[x + W_S32_MIN]!;
+  lower(i32, x + W_S32_MAX, (i32[y + W_S32_MAX]! - gap) | 0);
+  raise(i32, y + W_S32_MIN, (bottom + gap) | 0);
 }

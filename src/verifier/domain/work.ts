@@ -5,23 +5,26 @@
  */
 import { REG_BYTES, REG_QWORDS, type RegFile, regFile } from '../state/layout.ts';
 
-export const work: RegFile = regFile(new ArrayBuffer(3 * REG_BYTES));
-/** The first operand and result, and the second operand. */
+export const work: RegFile = regFile(new ArrayBuffer(2 * REG_BYTES));
+/** The first operand and result, and the second operand: as registers, and their first words. */
 export const A = 0;
 export const B = REG_QWORDS;
-/** Two tnums. */
-export const T = 2 * REG_QWORDS;
-export const T2 = T + 2;
+export const AW = 2 * A;
+export const BW = 2 * B;
 
-/** Ranges and tnum are a register's first eight qwords. */
-const RANGE_QWORDS = 8;
+/** Ranges and tnum are a register's first words. */
+const RANGE_WORDS = 16;
 
 /** Copies ranges and tnum of a register to the work register `to`. */
 export function take(file: RegFile, r: number, to: number): void {
-  for (let i = 0; i < RANGE_QWORDS; i++) work.u64[to + i] = file.u64[r + i]!;
+  const from = file.i32;
+  const into = work.i32;
+  for (let n = 0; n < RANGE_WORDS; n++) into[2 * to + n] = from[2 * r + n]!;
 }
 
 /** Copies ranges and tnum of the work register `from` back to a register. */
 export function give(file: RegFile, r: number, from: number): void {
-  for (let i = 0; i < RANGE_QWORDS; i++) file.u64[r + i] = work.u64[from + i]!;
+  const into = file.i32;
+  const out = work.i32;
+  for (let n = 0; n < RANGE_WORDS; n++) into[2 * r + n] = out[2 * from + n]!;
 }

@@ -165,7 +165,7 @@ function regText(state: Printed, r: number): string {
     if (value !== 0n) facts.push(`imm=${signedText(value)}`);
   } else {
     scalarRanges(frame, r, facts);
-    if (!tnumIsUnknown(frame.u64, r + TNUM_VALUE)) facts.push(`var_off=${tnumText(frame, r)}`);
+    if (!tnumIsUnknown(frame.i32, 2 * (r + TNUM_VALUE))) facts.push(`var_off=${tnumText(frame, r)}`);
   }
   return `${text}(${facts.join(',')})`;
 }
