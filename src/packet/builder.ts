@@ -9,6 +9,7 @@ import { concatBytes } from '../base/bytes.ts';
 import { SkepError } from '../base/errors.ts';
 import { parseIpv4, parseIpv6, parseMac } from './addresses.ts';
 import { internetChecksum } from './checksum.ts';
+import { networkOrder } from './pack.ts';
 import { etherTypes, ipProtocols, type TcpFlag, tcpFlags } from './protocols.ts';
 
 export interface EthernetFields {
@@ -105,22 +106,7 @@ interface Layer {
   put(inside: Inside): Uint8Array;
 }
 
-type Field = readonly [width: 1 | 2 | 4, value: number];
-
-/** Fields in network byte order. */
-function header(...fields: readonly Field[]): Uint8Array<ArrayBuffer> {
-  const view = new DataView(new ArrayBuffer(fields.reduce((sum, [width]) => sum + width, 0)));
-  let at = 0;
-  for (const [width, value] of fields) {
-    if (width === 1) view.setUint8(at, value);
-    else if (width === 2) view.setUint16(at, value);
-    else view.setUint32(at, value);
-    at += width;
-  }
-  return new Uint8Array(view.buffer);
-}
-
-/** Writes the checksum of `sum`'s pieces into two bytes of `into`. */
+/** Writes a checksum into two bytes of `into`. */
 function putChecksum(into: Uint8Array, at: number, value: number): void {
   into[at] = value >> 8;
   into[at + 1] = value & 255;
@@ -139,14 +125,15 @@ function paddedOptions(options: Uint8Array | undefined, layer: string): Uint8Arr
 
 /** The checksum of TCP, UDP and ICMPv6: with the addresses, length and protocol (RFC 9293 §3.1, 8200 §8.1). */
 function transportChecksum(addresses: Uint8Array, protocol: number, segment: Uint8Array): number {
-  return internetChecksum(addresses, header([4, segment.length], [4, protocol]), segment);
+  return internetChecksum(addresses, networkOrder([4, segment.length], [4, protocol]), segment);
 }
 
 const layers = {
   ethernet: ({ src = '02:00:00:00:00:01', dst = '02:00:00:00:00:02', etherType }: EthernetFields): Layer => {
     const ends = concatBytes([parseMac(dst), parseMac(src)]);
     return {
-      put: (inside) => concatBytes([ends, header([2, etherType ?? inside.etherType ?? 0]), inside.bytes]),
+      put: (inside) =>
+        concatBytes([ends, networkOrder([2, etherType ?? inside.etherType ?? 0]), inside.bytes]),
     };
   },
 
@@ -154,7 +141,7 @@ const layers = {
     etherType: tagType,
     put: (inside) =>
       concatBytes([
-        header([2, (priority << 13) | (id & 0xfff)], [2, etherType ?? inside.etherType ?? 0]),
+        networkOrder([2, (priority << 13) | (id & 0xfff)], [2, etherType ?? inside.etherType ?? 0]),
         inside.bytes,
       ]),
   }),
@@ -171,7 +158,7 @@ const layers = {
       put: (inside) => {
         const length = 20 + options.length;
         const protocol = fields.protocol ?? inside.protocol ?? 255;
-        const fixed = header(
+        const fixed = networkOrder(
           [1, 0x40 | (length / 4)],
           [1, tos],
           [2, length + inside.bytes.length],
@@ -195,7 +182,7 @@ const layers = {
       addresses,
       put: (inside) => {
         const next = nextHeader ?? inside.protocol ?? ipProtocols.none;
-        const fixed = header([4, 6 << 28], [2, inside.bytes.length], [1, next], [1, hopLimit]);
+        const fixed = networkOrder([4, 6 << 28], [2, inside.bytes.length], [1, next], [1, hopLimit]);
         return concatBytes([fixed, addresses, inside.bytes]);
       },
     };
@@ -206,7 +193,7 @@ const layers = {
     put: (inside) => {
       const next = nextHeader ?? inside.protocol ?? ipProtocols.none;
       return concatBytes([
-        header([1, next], [1, 0], [2, (offset & 0xfff8) | (more ? 1 : 0)], [4, id]),
+        networkOrder([1, next], [1, 0], [2, (offset & 0xfff8) | (more ? 1 : 0)], [4, id]),
         inside.bytes,
       ]);
     },
@@ -219,7 +206,7 @@ const layers = {
     return {
       protocol: ipProtocols.tcp,
       put: (inside) => {
-        const fixed = header(
+        const fixed = networkOrder(
           [2, srcPort],
           [2, dstPort],
           [4, seq],
@@ -239,7 +226,7 @@ const layers = {
   udp: ({ srcPort = 49152, dstPort = 53 }: UdpFields): Layer => ({
     protocol: ipProtocols.udp,
     put: (inside) => {
-      const fixed = header([2, srcPort], [2, dstPort], [2, 8 + inside.bytes.length], [2, 0]);
+      const fixed = networkOrder([2, srcPort], [2, dstPort], [2, 8 + inside.bytes.length], [2, 0]);
       const datagram = concatBytes([fixed, inside.bytes]);
       // RFC 768: 0 means "no checksum", so a checksum of 0 is sent as its other representation.
       putChecksum(datagram, 6, transportChecksum(inside.addresses, ipProtocols.udp, datagram) || 0xffff);
@@ -250,7 +237,10 @@ const layers = {
   icmp: ({ type = 8, code = 0, id = 1, seq = 1 }: IcmpFields): Layer => ({
     protocol: ipProtocols.icmp,
     put: (inside) => {
-      const message = concatBytes([header([1, type], [1, code], [2, 0], [2, id], [2, seq]), inside.bytes]);
+      const message = concatBytes([
+        networkOrder([1, type], [1, code], [2, 0], [2, id], [2, seq]),
+        inside.bytes,
+      ]);
       putChecksum(message, 2, internetChecksum(message));
       return message;
     },
@@ -259,7 +249,10 @@ const layers = {
   icmpv6: ({ type = 128, code = 0, id = 1, seq = 1 }: IcmpFields): Layer => ({
     protocol: ipProtocols.icmpv6,
     put: (inside) => {
-      const message = concatBytes([header([1, type], [1, code], [2, 0], [2, id], [2, seq]), inside.bytes]);
+      const message = concatBytes([
+        networkOrder([1, type], [1, code], [2, 0], [2, id], [2, seq]),
+        inside.bytes,
+      ]);
       putChecksum(message, 2, transportChecksum(inside.addresses, ipProtocols.icmpv6, message));
       return message;
     },
@@ -328,7 +321,10 @@ export class PacketBuilder {
     return this.with({ put: (inside) => concatBytes([bytes, inside.bytes]) });
   }
 
-  /** The packet's bytes. */
+  /**
+   * The packet's bytes.
+   * @throws {SkepError} where a port, a length or another field does not fit its header
+   */
   build(): Uint8Array<ArrayBuffer> {
     let bytes: Uint8Array = new Uint8Array();
     for (let i = this.layers.length - 1; i >= 0; i--) {

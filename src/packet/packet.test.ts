@@ -241,7 +241,7 @@ test('dissect never throws, and says one line', () => {
   );
 });
 
-test('the builder refuses options that do not fit', () => {
+test('the builder refuses what does not fit', () => {
   assert.throws(() => ethernet().ipv4({ options: new Uint8Array(41) }), SkepError);
   assert.throws(
     () =>
@@ -250,4 +250,13 @@ test('the builder refuses options that do not fit', () => {
         .tcp({ options: new Uint8Array(41) }),
     SkepError,
   );
+  for (const packet of [
+    ethernet().ipv4().tcp({ dstPort: 65536 }),
+    ethernet().ipv4().udp({ srcPort: -1 }),
+    ethernet().ipv4().tcp({ seq: 1.5 }),
+    ethernet().ipv4().payload(65536),
+    ethernet().vlan({ id: 1, priority: 8 }),
+  ]) {
+    assert.throws(() => packet.build(), SkepError);
+  }
 });

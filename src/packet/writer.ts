@@ -5,6 +5,7 @@
 import { concatBytes } from '../base/bytes.ts';
 import { SkepError } from '../base/errors.ts';
 import { type CapturedPacket, maxPacketBytes } from './capture.ts';
+import { type Field, littleEndian } from './pack.ts';
 import { blockTypes, byteOrderMagic, interfaceOptions } from './pcapng.ts';
 import { linkTypes } from './protocols.ts';
 
@@ -19,26 +20,11 @@ export interface CaptureWriterOptions {
 export type WritablePacket = Pick<CapturedPacket, 'data'> &
   Partial<Pick<CapturedPacket, 'timestampNs' | 'length'>>;
 
-type Field = readonly [width: 1 | 2 | 4, value: number];
-
-/** Fields one after the other, little-endian. */
-function fields(...list: readonly Field[]): Uint8Array<ArrayBuffer> {
-  const view = new DataView(new ArrayBuffer(list.reduce((sum, [width]) => sum + width, 0)));
-  let at = 0;
-  for (const [width, value] of list) {
-    if (width === 1) view.setUint8(at, value);
-    else if (width === 2) view.setUint16(at, value, true);
-    else view.setUint32(at, value, true);
-    at += width;
-  }
-  return new Uint8Array(view.buffer);
-}
-
 function pcapngBlock(type: number, body: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const size = body.reduce((sum, part) => sum + part.length, 0);
   const padding = new Uint8Array(-size & 3);
   const length = 12 + size + padding.length;
-  return concatBytes([fields([4, type], [4, length]), ...body, padding, fields([4, length])]);
+  return concatBytes([littleEndian([4, type], [4, length]), ...body, padding, littleEndian([4, length])]);
 }
 
 /**
@@ -56,18 +42,26 @@ export class CaptureWriter {
   /** The bytes before the first packet. */
   header(): Uint8Array<ArrayBuffer> {
     if (this.format === 'pcap') {
-      return fields([4, 0xa1b23c4d], [2, 2], [2, 4], [4, 0], [4, 0], [4, maxPacketBytes], [4, this.linkType]);
+      return littleEndian(
+        [4, 0xa1b23c4d],
+        [2, 2],
+        [2, 4],
+        [4, 0],
+        [4, 0],
+        [4, maxPacketBytes],
+        [4, this.linkType],
+      );
     }
     const unknownLength: readonly Field[] = [
       [4, 0xffffffff],
       [4, 0xffffffff],
     ];
-    const section = fields([4, byteOrderMagic], [2, 1], [2, 0], ...unknownLength);
-    const nanoseconds = fields([2, interfaceOptions.tsresol], [2, 1], [1, 9], [1, 0], [2, 0], [4, 0]);
+    const section = littleEndian([4, byteOrderMagic], [2, 1], [2, 0], ...unknownLength);
+    const nanoseconds = littleEndian([2, interfaceOptions.tsresol], [2, 1], [1, 9], [1, 0], [2, 0], [4, 0]);
     return concatBytes([
       pcapngBlock(blockTypes.section, [section]),
       pcapngBlock(blockTypes.interface, [
-        fields([2, this.linkType], [2, 0], [4, maxPacketBytes]),
+        littleEndian([2, this.linkType], [2, 0], [4, maxPacketBytes]),
         nanoseconds,
       ]),
     ]);
@@ -95,11 +89,11 @@ export class CaptureWriter {
     if (this.format === 'pcap') {
       const seconds = Number(timestampNs / 1_000_000_000n);
       const fraction = Number(timestampNs % 1_000_000_000n);
-      return concatBytes([fields([4, seconds], [4, fraction], [4, data.length], [4, length]), data]);
+      return concatBytes([littleEndian([4, seconds], [4, fraction], [4, data.length], [4, length]), data]);
     }
     const [high, low] = [Number(timestampNs >> 32n), Number(timestampNs & 0xffffffffn)];
     return pcapngBlock(blockTypes.enhancedPacket, [
-      fields([4, 0], [4, high], [4, low], [4, data.length], [4, length]),
+      littleEndian([4, 0], [4, high], [4, low], [4, data.length], [4, length]),
       data,
     ]);
   }
