@@ -6,7 +6,7 @@ import type { KernelMemory } from '../memory/types.ts';
 import { BpfError, type Errno } from '../uapi/errno.ts';
 import type { Mapping } from '../uapi/seam.ts';
 import type { OpenFile } from './fd-table.ts';
-import { F_MMAPABLE } from './objects/map.ts';
+import { F_MMAPABLE, F_RDONLY_PROG } from './objects/map.ts';
 
 const PAGE = 4096;
 
@@ -18,8 +18,8 @@ export interface MapRequest {
 
 /**
  * bpf_map_mmap() and array_map_mmap().
- * @throws {BpfError} ENODEV for what is no map, ENOTSUPP where the kind cannot be mapped, EACCES or EPERM for
- *   rights, EINVAL for a range outside
+ * @throws {BpfError} ENODEV for what is no map, ENOTSUPP for a kind that cannot be mapped, EACCES or EPERM for
+ *   rights, EINVAL for a map not made for it or a range outside
  */
 export function mapMemory(file: OpenFile, request: MapRequest, memory: KernelMemory): Mapping {
   const { length, offset, writable } = request;
@@ -27,14 +27,16 @@ export function mapMemory(file: OpenFile, request: MapRequest, memory: KernelMem
   const { object } = file;
   if (object.kind !== 'map') throw fail('ENODEV', 'only maps can be mapped');
   const { def, valueAddress } = object.map;
-  if (valueAddress === undefined || (def.flags & F_MMAPABLE) === 0) {
-    throw fail('ENOTSUPP', 'make the array with BPF_F_MMAPABLE to map it');
-  }
+  if (valueAddress === undefined) throw fail('ENOTSUPP', 'maps of this kind cannot be mapped');
+  if ((def.flags & F_MMAPABLE) === 0) throw fail('EINVAL', 'make the array with BPF_F_MMAPABLE to map it');
   if (!Number.isInteger(length) || length <= 0) throw fail('EINVAL', `a length of ${length}`);
   if (!Number.isInteger(offset) || offset < 0 || offset % PAGE !== 0)
     throw fail('EINVAL', `an offset of ${offset}`);
   if (!file.read || (writable && !file.write)) throw fail('EACCES', 'the fd was not opened for that');
   if (writable && object.frozen) throw fail('EPERM', 'the map is frozen');
+  if (writable && (def.flags & F_RDONLY_PROG) !== 0) {
+    throw fail('EACCES', 'a map that is read-only for programs could change after it is frozen');
+  }
   const size = def.maxEntries * (Math.ceil(def.valueSize / 8) * 8);
   if (offset + length > Math.ceil(size / PAGE) * PAGE) throw fail('EINVAL', `the values have ${size} bytes`);
 

@@ -6,7 +6,6 @@ import { Bug } from '../base/errors.ts';
 import { type BpfAttr, type Cmd, commands } from '../uapi/commands.ts';
 import { BpfError, type Errno } from '../uapi/errno.ts';
 import type { Mapping, PerfEventAttr, System, TargetKind } from '../uapi/seam.ts';
-import type { Capabilities } from '../verifier/types.ts';
 import type { Task } from '../vm/types.ts';
 import { Call, type Caller } from './commands/call.ts';
 import { runCommand } from './commands/table.ts';
@@ -26,26 +25,33 @@ export interface ProcessInit {
   readonly credentials: Credentials;
 }
 
-export class Process implements System, Caller {
-  readonly kernel: KernelState;
+export class Process implements System {
   readonly credentials: Credentials;
-  readonly can: Capabilities;
-  readonly fds = new FdTable();
+  /** The process as helpers see it, where a program runs on its behalf. */
   readonly task: Task;
+  readonly #kernel: KernelState;
+  readonly #fds = new FdTable();
+  readonly #caller: Caller;
   #ended = false;
 
   constructor(init: ProcessInit) {
-    const { credentials, pid, comm } = init;
-    this.kernel = init.kernel;
+    const { kernel, credentials, pid, comm } = init;
+    this.#kernel = kernel;
     this.credentials = credentials;
-    this.can = effective(credentials.capabilities);
     this.task = { pid, tgid: pid, uid: credentials.uid, gid: credentials.gid, comm };
+    this.#caller = {
+      kernel,
+      credentials,
+      fds: this.#fds,
+      can: effective(credentials.capabilities),
+      task: this.task,
+    };
   }
 
   /** Closes every fd. Nothing can be done with the process afterwards (ESRCH); ending it again does nothing. */
   end(): void {
     this.#ended = true;
-    this.fds.closeAll();
+    this.#fds.closeAll();
   }
 
   #alive(what: string): void {
@@ -56,36 +62,36 @@ export class Process implements System, Caller {
     if (!Object.hasOwn(commands, cmd))
       throw new BpfError('EINVAL', 'bpf', `there is no command ${String(cmd)}`);
     this.#alive(`BPF_${commands[cmd].name}`);
-    return runCommand(new Call(cmd, this), cmd, attr);
+    return runCommand(new Call(cmd, this.#caller), cmd, attr);
   }
 
   close(fd: number): void {
     this.#alive('close');
-    this.fds.close(fd);
+    this.#fds.close(fd);
   }
 
   dup(fd: number): number {
     this.#alive('dup');
-    return this.fds.dup(fd);
+    return this.#fds.dup(fd);
   }
 
   read(fd: number, _buffer: Uint8Array): number {
     this.#alive('read');
-    if (this.fds.find(fd) === undefined) throw new BpfError('EBADF', 'read', `${fd} is not an open fd`);
+    if (this.#fds.find(fd) === undefined) throw new BpfError('EBADF', 'read', `${fd} is not an open fd`);
     throw new BpfError('EINVAL', 'read', 'this kernel has no iterators, and other objects cannot be read');
   }
 
   mmap(fd: number, options: { length: number; offset: number; writable: boolean }): Mapping {
     this.#alive('mmap');
-    const file = this.fds.find(fd);
+    const file = this.#fds.find(fd);
     if (file === undefined) throw new BpfError('EBADF', 'mmap', `${fd} is not an open fd`);
-    return mapMemory(file, options, this.kernel.memory);
+    return mapMemory(file, options, this.#kernel.memory);
   }
 
   wait(fds: readonly number[], options: { timeoutMs?: number; signal?: AbortSignal }): Promise<number[]> {
     this.#alive('wait');
     for (const fd of fds) {
-      if (this.fds.find(fd) === undefined) throw new BpfError('EBADF', 'wait', `${fd} is not an open fd`);
+      if (this.#fds.find(fd) === undefined) throw new BpfError('EBADF', 'wait', `${fd} is not an open fd`);
     }
     // Nothing that becomes readable is here.
     return new Promise((resolve) => {
@@ -110,16 +116,17 @@ export class Process implements System, Caller {
       throw fail('ENOENT', `this kernel has no events of type ${attr.type}`);
     if (pid < -1) throw fail('ESRCH', `there is no process ${pid}`);
     if (pid === -1 && cpu === -1) throw fail('EINVAL', 'an event is for a process or a CPU');
-    if (cpu < -1 || cpu >= this.kernel.cpus) throw fail('EINVAL', `this kernel has ${this.kernel.cpus} CPUs`);
-    if (!this.can.perfmon) throw fail('EACCES', 'tracepoints need CAP_PERFMON');
-    const tracepoint = this.kernel.tracepoints.byId(Number(attr.config));
+    if (cpu < -1 || cpu >= this.#kernel.cpus)
+      throw fail('EINVAL', `this kernel has ${this.#kernel.cpus} CPUs`);
+    if (!this.#caller.can.perfmon) throw fail('EACCES', 'tracepoints need CAP_PERFMON');
+    const tracepoint = this.#kernel.tracepoints.byId(Number(attr.config));
     if (tracepoint === undefined) throw fail('EINVAL', `there is no tracepoint with id ${attr.config}`);
-    return this.fds.install(new PerfEvent(tracepoint));
+    return this.#fds.install(new PerfEvent(tracepoint));
   }
 
   resolveTarget(kind: TargetKind, name: string): number {
     this.#alive('resolveTarget');
-    const { devices, tracepoints } = this.kernel;
+    const { devices, tracepoints } = this.#kernel;
     const find = {
       netdev: { errno: 'ENODEV', what: 'network device', number: devices.byName(name)?.ifindex },
       tracepoint: { errno: 'ENOENT', what: 'tracepoint', number: tracepoints.byName(name)?.id },
@@ -140,10 +147,10 @@ export class Process implements System, Caller {
 
   tracePipe(options: { signal?: AbortSignal } = {}): AsyncIterable<string> {
     this.#alive('tracePipe');
-    return this.kernel.tracePipe.lines(options);
+    return this.#kernel.tracePipe.lines(options);
   }
 
   possibleCpus(): number {
-    return this.kernel.cpus;
+    return this.#kernel.cpus;
   }
 }

@@ -50,7 +50,7 @@ export const attachTypes = {
   sk_skb_verdict: { id: 38, label: 'absent' },
   sk_reuseport_select: { id: 39, label: 'absent' },
   sk_reuseport_select_or_migrate: { id: 40, label: 'absent' },
-  perf_event: { id: 41, label: 'absent' },
+  perf_event: { id: 41, label: 'real', note: 'tracepoints; other perf events are absent' },
   trace_kprobe_multi: { id: 42, label: 'absent' },
   lsm_cgroup: { id: 43, label: 'absent' },
   struct_ops: { id: 44, label: 'absent' },

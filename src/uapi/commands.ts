@@ -217,7 +217,13 @@ export const commands = {
     name: 'OBJ_GET_INFO_BY_FD',
     label: 'real',
     returns: 'zero',
-    fields: { bpfFd: u32(0), infoLen: { at: 4, kind: 'u32', result: true }, info: { at: 8, kind: 'info' } },
+    note: 'instructions are shown as they were loaded, with map ids for fds',
+    fields: {
+      bpfFd: u32(0),
+      /** In: bytes of the record that are wanted, all where it is left out; out: how many were filled. */
+      infoLen: { at: 4, kind: 'u32', result: true },
+      info: { at: 8, kind: 'info' },
+    },
   },
   progQuery: {
     nr: 16,
@@ -249,6 +255,7 @@ export const commands = {
     nr: 18,
     name: 'BTF_LOAD',
     label: 'real',
+    note: 'what its log says of bad BTF is not in the words of Linux',
     returns: 'fd',
     fields: {
       btf: input(0),

@@ -27,7 +27,10 @@ export interface PerfEventAttr {
   readonly cpu?: number;
 }
 
-/** A mapping of an object's memory; `bytes` is detached by `unmap`. */
+/**
+ * A mapping of an object's memory. `bytes` is that memory itself, not a copy; take it anew after every call
+ * to the kernel, which may have moved it. It is empty after `unmap`.
+ */
 export interface Mapping {
   readonly bytes: Uint8Array;
   unmap(): void;

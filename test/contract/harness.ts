@@ -1,0 +1,164 @@
+/**
+ * The contract of the seam: one suite of tests written against `System` alone, run on every kernel that
+ * implements it. A kernel is a `Target`; what it cannot do is a `skip` with its reason. Expectations are
+ * what Linux 6.18 was seen to do.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { assemble } from '../../src/asm/index.ts';
+import { encode } from '../../src/isa/index.ts';
+import type { BpfAttr, Cmd } from '../../src/uapi/commands.ts';
+import { BpfError, type Errno } from '../../src/uapi/errno.ts';
+import { mapTypes } from '../../src/uapi/map-types.ts';
+import { progTypes } from '../../src/uapi/prog-types.ts';
+import type { System } from '../../src/uapi/seam.ts';
+
+/** A process that a test can end. */
+export type TestProcess = System & { end(): void };
+
+/** One kernel, set up for one test. */
+export interface Machine {
+  /** A process with all capabilities, or one of another user without any. */
+  spawn(kind?: 'root' | 'unprivileged'): TestProcess;
+  /** A directory of its BPF file system that the test may fill. */
+  readonly pinDirectory: string;
+  unlink(path: string): void;
+  /** A network device that the test may attach to, and one packet arriving there; the XDP_* verdict. */
+  readonly device: string;
+  receive(packet: Uint8Array): number;
+  /** Bytes that maps, programs and packets take up; undefined where the kernel does not say. */
+  readonly bytesInUse: number | undefined;
+  close(): void;
+}
+
+export interface Target {
+  readonly name: string;
+  start(): Machine;
+  readonly skip: readonly { readonly reason: string; readonly tests: readonly string[] }[];
+}
+
+export interface ContractTest {
+  readonly name: string;
+  readonly run: (machine: Machine) => void | Promise<void>;
+}
+
+/** Registers every test of the suites for a target. */
+export function runContract(target: Target, suites: Readonly<Record<string, readonly ContractTest[]>>): void {
+  for (const [suite, tests] of Object.entries(suites)) {
+    for (const { name, run } of tests) {
+      const skip = target.skip.find((row) => row.tests.includes(`${suite}: ${name}`))?.reason;
+      test(`${target.name}: ${suite}: ${name}`, skip === undefined ? {} : { skip }, async () => {
+        const machine = target.start();
+        try {
+          await run(machine);
+        } finally {
+          machine.close();
+        }
+      });
+    }
+  }
+}
+
+/** 'ok', or the errno that a call failed with; any other error passes. */
+export function outcome(call: () => unknown): Errno | 'ok' {
+  try {
+    call();
+    return 'ok';
+  } catch (error) {
+    if (error instanceof BpfError) return error.errno;
+    throw error;
+  }
+}
+
+/** A row of a table of calls: what is called, and how it must end. */
+export interface Row<S> {
+  readonly name: string;
+  readonly call: (setup: S) => unknown;
+  readonly want: Errno | 'ok';
+}
+
+/** A test that makes every call of a table, in order, on one setup. */
+export function tableTest<S>(
+  name: string,
+  setup: (machine: Machine) => S,
+  rows: readonly Row<S>[],
+): ContractTest {
+  return {
+    name,
+    run: (machine) => {
+      const made = setup(machine);
+      for (const row of rows)
+        assert.equal(
+          outcome(() => row.call(made)),
+          row.want,
+          row.name,
+        );
+    },
+  };
+}
+
+export const u32 = (value: number): Uint8Array => {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, value, true);
+  return bytes;
+};
+
+export const readU32 = (bytes: Uint8Array, at = 0): number =>
+  new DataView(bytes.buffer, bytes.byteOffset).getUint32(at, true);
+
+/** A map with 4-byte keys and values and four entries unless `attr` says otherwise. */
+export function makeMap(system: System, attr: BpfAttr<'mapCreate'> = {}): number {
+  return system.bpf('mapCreate', {
+    mapType: mapTypes.hash.id,
+    keySize: 4,
+    valueSize: 4,
+    maxEntries: 4,
+    ...attr,
+  });
+}
+
+/** The attributes of a load of `text`, a socket filter unless `attr` says otherwise. */
+export function loadAttr(text: string, attr: BpfAttr<'progLoad'> = {}): BpfAttr<'progLoad'> {
+  const insns = encode(assemble(text));
+  return { progType: progTypes.socket_filter.id, insns, insnCnt: insns.length / 8, license: 'GPL', ...attr };
+}
+
+export function load(system: System, text: string, attr: BpfAttr<'progLoad'> = {}): number {
+  return system.bpf('progLoad', loadAttr(text, attr));
+}
+
+export const returnZero = 'r0 = 0\nexit';
+export const xdpPass = 'r0 = 2\nexit';
+
+export function mapInfo(system: System, fd: number) {
+  const info: { kind: 'map'; id?: number } & Record<string, unknown> = { kind: 'map' };
+  system.bpf('objGetInfoByFd', { bpfFd: fd, info });
+  return info;
+}
+
+export function progInfo(system: System, fd: number) {
+  const info: { kind: 'prog'; id?: number } & Record<string, unknown> = { kind: 'prog' };
+  system.bpf('objGetInfoByFd', { bpfFd: fd, info });
+  return info;
+}
+
+type IdCommand = Extract<Cmd, 'progGetFdById' | 'mapGetFdById' | 'btfGetFdById' | 'linkGetFdById'>;
+const idFields = {
+  progGetFdById: 'progId',
+  mapGetFdById: 'mapId',
+  btfGetFdById: 'btfId',
+  linkGetFdById: 'linkId',
+} as const;
+
+/** Whether an object of this id is alive. */
+export function isAlive(system: System, cmd: IdCommand, id: number | undefined): boolean {
+  let fd: number;
+  try {
+    fd = system.bpf(cmd, { [idFields[cmd]]: id });
+  } catch (error) {
+    if (error instanceof BpfError && error.errno === 'ENOENT') return false;
+    throw error;
+  }
+  system.close(fd);
+  return true;
+}
