@@ -7,13 +7,12 @@
  * map's definition or to functions, whose elements relocations fill (`__array`).
  */
 import { Reader } from '../base/bytes.ts';
-import { SkepError } from '../base/errors.ts';
 import { resolvedType, sizeOf } from '../btf/query.ts';
 import type { Btf } from '../btf/read.ts';
 import type { BtfComposite, BtfMember } from '../btf/types.ts';
 import { type ElfSection, relocationTypes, sectionFlags, symbolTypes } from '../elf/elf.ts';
 import { mapTypes } from '../uapi/map-types.ts';
-import { badObject, emptyMap, type ObjectSource, type PlacedMap } from './source.ts';
+import { badObject, emptyMap, type ObjectSource, type PlacedMap, within } from './source.ts';
 import type { MapSpec } from './spec.ts';
 
 const mapsOfMaps: readonly number[] = [mapTypes.array_of_maps.id, mapTypes.hash_of_maps.id];
@@ -202,7 +201,7 @@ function btfMaps(source: ObjectSource): PlacedMap[] {
   const placed: Placed[] = [];
   const maps = type.variables.map(({ type: variable, offset }): PlacedMap => {
     const { name } = btf.type(variable);
-    const definition = atMap(name, () => {
+    const definition = within(`map '${name}'`, () => {
       const declared = btf.type(variable);
       const struct = declared.kind === 'var' ? resolvedType(btf, declared.type) : declared;
       if (struct.kind !== 'struct') throw badObject('it is no struct');
@@ -249,18 +248,10 @@ function legacyMaps({ elf }: ObjectSource): PlacedMap[] {
     const symbols = elf.symbolsIn(section).filter(({ name }) => name !== '');
     return symbols.map(({ name, value }, i): PlacedMap => {
       const end = symbols[i + 1]?.value ?? section.size;
-      const spec = atMap(name, () => legacyMap(section, { name, offset: value, end }));
+      const spec = within(`map '${name}'`, () => legacyMap(section, { name, offset: value, end }));
       return { spec, section, offset: value, isData: false };
     });
   });
-}
-
-function atMap<T>(name: string, run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    throw error instanceof SkepError ? error.at(`map '${name}'`) : error;
-  }
 }
 
 /** All maps that the object's source defines, those of old objects first. */

@@ -14,7 +14,7 @@ import { fixBtf } from './fix-btf.ts';
 import { definedMaps } from './maps.ts';
 import { RecordIndex } from './records.ts';
 import { sectionMeaning } from './sections.ts';
-import { badObject, type ObjectSource, type PlacedMap } from './source.ts';
+import { badObject, type ObjectSource, type PlacedMap, within } from './source.ts';
 import type { CollectionSpec, MapSpec, ProgramSpec } from './spec.ts';
 
 /** The section whose functions are subprograms only. */
@@ -61,12 +61,14 @@ function readVersion(elf: ElfFile): number | undefined {
 function readRecords(elf: ElfFile, btf: Btf | undefined): LinkContext['records'] {
   const section = elf.section('.BTF.ext');
   if (section === undefined || btf === undefined) return undefined;
-  const { funcInfo, lineInfo, coreRelocations } = readBtfExt(section.data);
-  return {
-    funcInfo: new RecordIndex(funcInfo, btf),
-    lineInfo: new RecordIndex(lineInfo, btf),
-    coreRelocations: new RecordIndex(coreRelocations, btf),
-  };
+  return within("section '.BTF.ext'", () => {
+    const { funcInfo, lineInfo, coreRelocations } = readBtfExt(section.data);
+    return {
+      funcInfo: new RecordIndex(funcInfo, btf),
+      lineInfo: new RecordIndex(lineInfo, btf),
+      coreRelocations: new RecordIndex(coreRelocations, btf),
+    };
+  });
 }
 
 function programSpec(linker: Linker, main: ElfFunction, license: string): ProgramSpec {
@@ -124,7 +126,7 @@ export function openObject(bytes: Uint8Array, options: { readonly name?: string 
   const elf = readElf(bytes);
   refuseUnsupported(elf);
   const btfSection = elf.section('.BTF');
-  const btf = btfSection === undefined ? undefined : fixBtf(btfSection.data, elf);
+  const btf = btfSection && within("section '.BTF'", () => fixBtf(btfSection.data, elf));
   const source: ObjectSource = { elf, btf, name: objectName(options.name ?? 'object') };
   const data = dataMaps(source);
   const placed: PlacedMap[] = [...definedMaps(source), ...data.maps];

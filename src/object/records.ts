@@ -85,5 +85,5 @@ export class RecordIndex {
 }
 
 function bad(message: string): SkepError {
-  return new SkepError({ code: 'btf-ext', message: `BTF.ext: ${message}` });
+  return new SkepError({ code: 'btf-ext', message });
 }

@@ -25,6 +25,15 @@ export function badObject(message: string, where?: string, hint?: string): SkepE
   return new SkepError({ code: 'object', message, where, hint });
 }
 
+/** Runs a step, with `place` in front of the place of an error. */
+export function within<T>(place: string, step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    throw error instanceof SkepError ? error.at(place) : error;
+  }
+}
+
 /** A map with everything at zero. */
 export function emptyMap(name: string): MapSpec {
   return {
