@@ -23,6 +23,8 @@ export class FreeList {
   private readonly sizes = new Map<number, number>();
   private readonly startsByEnd = new Map<number, number>();
   private readonly bins: Set<number>[] = Array.from({ length: BINS }, () => new Set());
+  /** A bit for each bin that is not empty. */
+  private readonly occupied = new Uint32Array(BINS / 32);
 
   /** Makes [start, start + size) free, joined with free neighbours. */
   give(start: number, size: number): void {
@@ -40,7 +42,9 @@ export class FreeList {
     }
     this.sizes.set(from, to - from);
     this.startsByEnd.set(to, from);
-    this.bins[binOf(to - from)]!.add(from);
+    const bin = binOf(to - from);
+    this.bins[bin]!.add(from);
+    this.occupied[bin >>> 5]! |= 1 << (bin & 31);
   }
 
   /** Takes a free block of at least `size` out of the list; the caller gives back what it does not want. */
@@ -51,10 +55,19 @@ export class FreeList {
       if (this.sizes.get(start)! >= size) return this.drop(start);
       if (--tries === 0) break;
     }
-    for (let bin = own + 1; bin < BINS; bin++) {
-      for (const start of this.bins[bin]!) return this.drop(start);
+    const larger = this.binFrom(own + 1);
+    return larger < 0 ? undefined : this.drop(this.bins[larger]!.values().next().value!);
+  }
+
+  /** The first bin from `bin` on that is not empty, or -1. */
+  private binFrom(bin: number): number {
+    let mask = -1 << (bin & 31);
+    for (let word = bin >>> 5; word < this.occupied.length; word++) {
+      const bits = this.occupied[word]! & mask;
+      if (bits !== 0) return 32 * word + 31 - Math.clz32(bits & -bits);
+      mask = -1;
     }
-    return undefined;
+    return -1;
   }
 
   /** Bytes at the end of the range, up to `end`, that are free. */
@@ -67,7 +80,9 @@ export class FreeList {
     const size = this.sizes.get(start)!;
     this.sizes.delete(start);
     this.startsByEnd.delete(start + size);
-    this.bins[binOf(size)]!.delete(start);
+    const bin = binOf(size);
+    this.bins[bin]!.delete(start);
+    if (this.bins[bin]!.size === 0) this.occupied[bin >>> 5]! &= ~(1 << (bin & 31));
     return { start, size };
   }
 }

@@ -9,17 +9,7 @@ import { helperName } from '../../uapi/helpers.ts';
 import { helperCode } from '../helpers/table.ts';
 import type { RunnableProgram } from '../types.ts';
 import { type OperationName, operations } from './operations.ts';
-
-/** Words of code for one slot. */
-export const WORDS = 4;
-
-export interface Plan {
-  readonly program: RunnableProgram;
-  /** WORDS for each slot, and for one more slot past the end. */
-  readonly code: Int32Array;
-  /** What registers 11 and up hold. */
-  readonly constants: BigInt64Array;
-}
+import { FIRST_CONSTANT, type Plan, WORDS } from './plan.ts';
 
 const names = Object.keys(operations) as OperationName[];
 const codes = new Map(names.map((name, code) => [name, code]));
@@ -29,7 +19,6 @@ export const operationByCode = names.map((name) => operations[name]);
 type Row = readonly [operation: OperationName, d?: number, s?: number, x?: number];
 
 const TAIL_CALL = 12;
-const FIRST_CONSTANT = 11;
 
 const title = <T extends string>(word: T) => `${word[0]!.toUpperCase()}${word.slice(1)}` as Capitalize<T>;
 

@@ -3,8 +3,9 @@
  * what is allocated. Slower than generated code, and what generated code is compared with.
  */
 import type { Engine, Executable, RunContext, RunnableProgram, Runtime } from '../types.ts';
-import { compile, operationByCode, type Plan, WORDS } from './compile.ts';
+import { compile, operationByCode } from './compile.ts';
 import { type Enterable, HALTED, Machine, type Run } from './machine.ts';
+import { type Plan, WORDS } from './plan.ts';
 
 /** Instructions that a run may take where its context does not say: some ten seconds. */
 export const DEFAULT_BUDGET = 1_000_000_000;

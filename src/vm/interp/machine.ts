@@ -12,7 +12,7 @@ import { MemoryFault, ProgramFault } from '../faults.ts';
 import type { HelperCall } from '../helpers/types.ts';
 import { type PacketFields, packetFields } from '../packet.ts';
 import type { Executable, PacketContext, RunContext, Runtime } from '../types.ts';
-import type { Plan } from './compile.ts';
+import { FIRST_CONSTANT, type Plan } from './plan.ts';
 import { STACK_BYTES, stackPool, takeStack } from './stacks.ts';
 
 /** MAX_CALL_FRAMES. */
@@ -73,12 +73,12 @@ export class Machine implements HelperCall {
     this.memory = runtime.memory;
     this.fields = packetFields(plan.program.progType);
     this.pool = stackPool(runtime.memory);
-    const file = new ArrayBuffer(8 * (11 + plan.constants.length));
+    const file = new ArrayBuffer(8 * (FIRST_CONSTANT + plan.constants.length));
     this.i64 = new BigInt64Array(file);
     this.u64 = new BigUint64Array(file);
     this.i32 = new Int32Array(file);
     this.u32 = new Uint32Array(file);
-    this.i64.set(plan.constants, 11);
+    this.i64.set(plan.constants, FIRST_CONSTANT);
   }
 
   get context(): RunContext {
@@ -91,7 +91,7 @@ export class Machine implements HelperCall {
     this.packet = run.context.packet;
     this.bufferStart = this.packet?.buffer ?? 0;
     this.bufferEnd = this.bufferStart + (this.packet?.bufferSize ?? 0);
-    this.i64.fill(0n, 0, 11);
+    this.i64.fill(0n, 0, FIRST_CONSTANT);
     this.setAddress(1, run.context.ctx);
     this.pushStack();
     this.pc = 0;
