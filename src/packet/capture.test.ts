@@ -235,13 +235,13 @@ const bad: { name: string; input: Uint8Array; packets: number; want: RegExp }[] 
     name: 'packet cut',
     input: network.subarray(0, 1010),
     packets: 10,
-    want: /in the middle of packet 11 .*10 packets/,
+    want: /in the middle of packet 11 .*10 whole packets/,
   },
   {
     name: 'packet header cut',
     input: network.subarray(0, 24 + 16 + 42 + 3),
     packets: 1,
-    want: /header of packet 2 .*1 packet/,
+    want: /header of packet 2 .*1 whole packet/,
   },
   {
     name: 'pcap version',
@@ -271,7 +271,7 @@ const bad: { name: string; input: Uint8Array; packets: number; want: RegExp }[] 
     name: 'pcapng cut',
     input: networkNg.subarray(0, networkNg.length - 6),
     packets: 76,
-    want: /middle of packet 77 .*76 packets/,
+    want: /middle of packet 77 .*76 whole packets/,
   },
   {
     name: 'pcapng block header cut',

@@ -21,9 +21,9 @@ export interface CapturedPacket {
 /** The most bytes of one packet: libpcap's MAXIMUM_SNAPLEN. A longer one means that the file is damaged. */
 export const maxPacketBytes = 256 * 1024;
 
-/** `2 packets`, for messages. */
+/** `2 whole packets`, for messages. */
 function packets(count: number): string {
-  return count === 1 ? '1 packet' : `${count} packets`;
+  return count === 1 ? '1 whole packet' : `${count} whole packets`;
 }
 
 /** The stream ended inside of something. */
@@ -31,7 +31,6 @@ export function cutShort(what: string, input: ByteQueue, whole: number): SkepErr
   return new SkepError({
     code: 'capture-cut',
     message: `the capture ends in the middle of ${what} at offset ${input.offset}, after ${packets(whole)}`,
-    hint: 'the packets before it are whole',
   });
 }
 
