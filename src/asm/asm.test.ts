@@ -267,6 +267,16 @@ describe('errors say where and what was expected', () => {
     { input: 'call constructor', where: 'line 1, column 6', message: /^there is no label or helper/ },
     { input: 'r1 = map[id:3]', where: 'line 1, column 10', message: /^expected fd or idx, found "id"/ },
     { input: 'call kfunc#1[40000]', where: 'line 1, column 14', message: /out of range for a 16-bit number/ },
+    {
+      input: '0: b7 00 00 00 01 00 00 00 r0 = 2',
+      where: 'line 1, column 28',
+      message: /^the line says bytes b7 .* 01 00 00 00, but this is b7/,
+    },
+    {
+      input: '0: 85 f0 00 00 01 00 00 00 call 1',
+      where: 'line 1, column 28',
+      message: /^the line says bytes/,
+    },
     { input: 'r1 = map[fd:3][1]+8', where: 'line 1, column 16', message: /only element 0/ },
     { input: 'r0 = 12abc', where: 'line 1, column 6', message: /^expected a number, found "12abc"/ },
   ];

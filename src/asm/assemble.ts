@@ -2,7 +2,8 @@
  * A program's text to its instructions, in two passes: statements to instructions and labels to slots, then
  * the labels into jumps and calls.
  */
-import { type Insn, type Slots, toRaw } from '../isa/index.ts';
+import { fromHex, toHex } from '../base/index.ts';
+import { decodeLenient, encode, type Insn, type Slots, toRaw } from '../isa/index.ts';
 import { helpers } from '../uapi/index.ts';
 import { type Parsed, parseStatement } from './parse.ts';
 import { withTarget } from './targets.ts';
@@ -28,14 +29,27 @@ function takeLabels({ tokens }: Statement, program: Program): readonly Token[] {
   return tokens.slice(at);
 }
 
-function checkOpcode(statement: Statement, parsed: Parsed, first: Token): void {
-  const { opcode } = statement;
-  if (opcode === undefined) return;
-  // A label in a call may yet turn out to be a helper, which has the same opcode.
-  const actual = toRaw(parsed.insn).opcode;
-  if (actual === opcode) return;
-  const hex = (value: number): string => value.toString(16).padStart(2, '0');
-  throw syntaxError(first, `the line says opcode (${hex(opcode)}), but this is (${hex(actual)})`);
+const hexByte = (value: number): string => value.toString(16).padStart(2, '0');
+
+/**
+ * The instruction of a line that also shows its encoding; the two must agree. LLVM's text does not tell the
+ * kinds of calls apart, so there the bytes decide.
+ */
+function checkShown({ shown }: Statement, { insn, label }: Parsed, first: Token): Insn {
+  const { bytes, opcode } = shown;
+  const actual = toRaw(insn).opcode;
+  if (opcode !== undefined && actual !== opcode) {
+    const message = `the line says opcode (${hexByte(opcode)}), but this is (${hexByte(actual)})`;
+    throw syntaxError(first, message);
+  }
+  if (bytes === undefined || label !== undefined) return insn;
+  const encoded = toHex(encode(insn.op === 'ldimm64' ? [insn, undefined] : [insn]), ' ');
+  const wanted = bytes.replace(/\s/g, ' ');
+  if (encoded === wanted) return insn;
+  const [decoded] = decodeLenient(fromHex(bytes));
+  const isSameCall = decoded?.op === 'call' && insn.op === 'call' && decoded.imm === insn.imm;
+  if (isSameCall) return decoded;
+  throw syntaxError(first, `the line says bytes ${wanted}, but this is ${encoded}`);
 }
 
 /** What a label stands for: a slot, or, in a call, a helper. */
@@ -71,11 +85,11 @@ export function assemble(text: string): Slots {
     const tokens = takeLabels(statement, program);
     const first = tokens[0] as Token;
     if (first.kind === 'end') continue;
-    const parsed = parseStatement(tokens, statement.opcode === wideOpcode);
-    checkOpcode(statement, parsed, first);
+    const parsed = parseStatement(tokens, statement.shown.opcode === wideOpcode);
+    const insn = checkShown(statement, parsed, first);
     if (parsed.label !== undefined) program.wanted.set(program.slots.length, parsed.label);
-    program.slots.push(parsed.insn);
-    if (parsed.insn.op === 'ldimm64') program.slots.push(undefined);
+    program.slots.push(insn);
+    if (insn.op === 'ldimm64') program.slots.push(undefined);
   }
   for (const [slot, label] of program.wanted) program.slots[slot] = resolve(slot, label, program);
   return program.slots;

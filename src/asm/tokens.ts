@@ -17,13 +17,20 @@ export interface Token {
 export interface Statement {
   /** Ends with a token of kind 'end'. */
   readonly tokens: readonly Token[];
-  /** The opcode that a line of the verifier's log shows. */
-  readonly opcode: number | undefined;
+  /** What a line in front of the instruction shows of its encoding. */
+  readonly shown: Shown;
+}
+
+export interface Shown {
+  /** As llvm-objdump prints them, in hexadecimal. */
+  readonly bytes?: string | undefined;
+  /** As Linux prints it. */
+  readonly opcode?: number | undefined;
 }
 
 /** A slot number, then bytes as llvm-objdump prints them, then an opcode as Linux does; both optional. */
 const numbered =
-  /^\s*\d+:(?:\s+(?:(?:[0-9a-f]{2}\s){8})?(?:[0-9a-f]{2}\s){7}[0-9a-f]{2})?(?:\s+\(([0-9a-f]{2})\))?(?=\s)/;
+  /^\s*\d+:(?:\s+((?:(?:[0-9a-f]{2}\s){8})?(?:[0-9a-f]{2}\s){7}[0-9a-f]{2}))?(?:\s+\(([0-9a-f]{2})\))?(?=\s)/;
 
 const tokenPatterns = [
   // Signs with an s first: `s>` is no word.
@@ -63,7 +70,7 @@ export function syntaxError(
 class Lexer {
   private readonly statements: Statement[] = [];
   private tokens: Token[] = [];
-  private opcode: number | undefined;
+  private shown: Shown = {};
   private blockComment: { line: number; column: number } | undefined;
 
   private add(kind: Token['kind'], text: string, place: { line: number; column: number }): void {
@@ -73,10 +80,10 @@ class Lexer {
   private endStatement(place: { line: number; column: number }): void {
     if (this.tokens.length > 0) {
       this.add('end', '', place);
-      this.statements.push({ tokens: this.tokens, opcode: this.opcode });
+      this.statements.push({ tokens: this.tokens, shown: this.shown });
     }
     this.tokens = [];
-    this.opcode = undefined;
+    this.shown = {};
   }
 
   private token(text: string, at: number, line: number): number {
@@ -106,7 +113,8 @@ class Lexer {
     const prefix = this.blockComment === undefined ? numbered.exec(text) : null;
     if (prefix !== null) {
       at = prefix[0].length;
-      if (prefix[1] !== undefined) this.opcode = Number.parseInt(prefix[1], 16);
+      const opcode = prefix[2] === undefined ? undefined : Number.parseInt(prefix[2], 16);
+      this.shown = { bytes: prefix[1], opcode };
     }
     while (at < text.length) {
       if (this.blockComment !== undefined) {
