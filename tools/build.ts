@@ -1,9 +1,11 @@
 /**
- * `npm run build`: compiles `src` to `dist` from scratch, so that nothing of an earlier build is published.
+ * `npm run build`: compiles `src` to `dist` from scratch, so that nothing of an earlier build is published,
+ * and puts the command into one file.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { bundle } from './bundle.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
@@ -17,4 +19,8 @@ execFileSync(
     stdio: 'inherit',
   },
 );
-if (existsSync('dist/cli/main.js')) chmodSync('dist/cli/main.js', 0o755);
+const command = bundle('dist/cli/main.js');
+// What the command was made of is not reached from outside.
+rmSync('dist/cli', { recursive: true });
+mkdirSync('dist/cli');
+writeFileSync('dist/cli/main.js', command, { mode: 0o755 });
