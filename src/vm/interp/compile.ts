@@ -137,8 +137,10 @@ class Compiler {
 /** @throws {SkepError} code `not-runnable` */
 export function compile(program: RunnableProgram): Plan {
   const compiler = new Compiler(program);
-  const code = new Int32Array(WORDS * (program.insns.length + 1));
-  for (let slot = 0; slot <= program.insns.length; slot++) {
+  // Two slots past the end lead nowhere: a two-slot load that is cut off goes on at the second.
+  const slots = program.insns.length + 2;
+  const code = new Int32Array(WORDS * slots);
+  for (let slot = 0; slot < slots; slot++) {
     const insn = program.insns[slot];
     const [operation, d = 0, s = 0, x = 0] =
       insn === undefined ? (['nowhere'] as const) : compiler.row(insn, slot);

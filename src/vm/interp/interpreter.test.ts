@@ -344,6 +344,8 @@ test('control that leaves the program, or calls too deep, is a fault', () => {
   assert.throws(() => run('r0 = 0'), ProgramFault);
   assert.throws(() => runInsns([{ op: 'ja', wide: false, off: 5 }, exit]), ProgramFault);
   assert.throws(() => runInsns([{ op: 'ja', wide: false, off: 1 }, ...set(0, 1n), exit]), ProgramFault);
+  assert.throws(() => runInsns(set(0, 1n)), ProgramFault);
+  assert.throws(() => runInsns(set(0, 1n).slice(0, 1)), ProgramFault);
   assert.throws(() => run('call f\nexit\nf: call f\nexit'), /frames/);
 });
 
@@ -353,6 +355,29 @@ test('after a fault or a stop the executable still works', () => {
   const program = runtime.load(interpreter, assemble('call f\nexit\nf: r0 = *(u64 *)(r1 + 0)\nexit'));
   assert.throws(() => program.run({ ctx: 0 }), MemoryFault);
   assert.equal(program.run({ ctx }), 0n);
+});
+
+test('running out of memory for a frame of the stack leaves the executable usable', () => {
+  const runtime = new TestRuntime();
+  const program = runtime.load(interpreter, assemble('call f\nexit\nf: r0 = *(u64 *)(r10 - 8)\nexit'));
+  const { memory } = runtime;
+  // One frame fits, the second does not.
+  const held: number[] = [];
+  const fill = (size: number) => {
+    try {
+      for (;;) held.push(memory.alloc(size));
+    } catch {
+      return held;
+    }
+  };
+  for (const size of [1 << 20, 1 << 12, 512]) fill(size);
+  memory.free(held.pop()!);
+  assert.throws(
+    () => program.run({ ctx: 0 }),
+    (error) => error instanceof SkepError && /ENOMEM/.test(error.message),
+  );
+  memory.free(held.pop()!);
+  assert.deepEqual([program.run({ ctx: 0 }), program.run({ ctx: 0 })], [0n, 0n]);
 });
 
 test('a program that goes on for ever is stopped with one clear line', () => {

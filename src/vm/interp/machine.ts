@@ -124,9 +124,10 @@ export class Machine implements HelperCall {
   /** Calls the subprogram at `slot`. */
   call(slot: number): void {
     if (this.frames.length + 1 === MAX_FRAMES) this.fault(`more than ${MAX_FRAMES} frames of calls`);
-    const { stack, loops } = this;
-    this.frames.push({ returnTo: this.pc, saved: this.i64.slice(6, 10), stack, loops });
+    const { stack, loops, pc } = this;
+    const saved = this.i64.slice(6, 10);
     this.pushStack();
+    this.frames.push({ returnTo: pc, saved, stack, loops });
     this.pc = slot;
   }
 

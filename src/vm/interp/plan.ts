@@ -13,7 +13,7 @@ export const FIRST_CONSTANT = 11;
 
 export interface Plan {
   readonly program: RunnableProgram;
-  /** WORDS for each slot, and for one more slot past the end. */
+  /** WORDS for each slot, and for two more past the end. */
   readonly code: Int32Array;
   readonly constants: BigInt64Array;
 }
