@@ -4,6 +4,7 @@
  */
 import { createReadStream, readFileSync, writeFileSync } from 'node:fs';
 import { SkepError } from '../base/errors.ts';
+import { usageError } from './args.ts';
 
 const causes: Readonly<Record<string, string>> = {
   ENOENT: 'no such file',
@@ -21,8 +22,18 @@ export function placeOf(path: string): string {
   return path === '-' ? 'standard input' : path;
 }
 
+let inputTaken = false;
+
+/** Standard input can be read once: the second `-` of a command line would find it empty. */
+function takeInput(path: string): void {
+  if (path !== '-') return;
+  if (inputTaken) throw usageError("standard input ('-') is given for two files");
+  inputTaken = true;
+}
+
 /** The whole of a file. */
 export function readInput(path: string): Uint8Array {
+  takeInput(path);
   return withPath(path, () => {
     const bytes = readFileSync(path === '-' ? 0 : path);
     return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -36,6 +47,7 @@ export function writeOutput(path: string, bytes: Uint8Array): void {
 
 /** A file in pieces, as they are read. */
 export async function* readChunks(path: string, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  takeInput(path);
   const stream = path === '-' ? process.stdin : createReadStream(path, { highWaterMark: 1 << 18 });
   const stop = (): void => {
     stream.destroy();

@@ -193,6 +193,12 @@ test('other files that are wrong', () => {
   }
 });
 
+test('standard input cannot be two files', () => {
+  const ran = skep(['run', '-', '--pcap', '-'], { input: good });
+  assert.equal(ran.code, 2);
+  assert.match(ran.stderr, /skep: standard input \('-'\) is given for two files\n$/);
+});
+
 test('a closed pipe ends it quietly', () => {
   const script = 'set -o pipefail; "$@" | head -n 1 && echo quiet';
   const [node = '', ...before] = [
