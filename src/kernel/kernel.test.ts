@@ -214,6 +214,18 @@ test('with a fixed clock and fixed randomness a run repeats', () => {
   assert.equal(run(), run());
 });
 
+test('a CPU that is not there runs nothing', () => {
+  const kernel = new EmbeddedKernel({ cpus: 2 });
+  const process = kernel.spawn();
+  const device = kernel.devices.add('eth0');
+  const progFd = load(process, 'call 8\nexit', { progType: XDP.progType });
+  process.bpf('linkCreate', { progFd, targetIfindex: device.ifindex, attachType: XDP.attachType });
+  assert.equal(device.receive(new Uint8Array(64), { cpu: 1 }).action, 1, 'the verdict is the CPU');
+  for (const cpu of [-1, 2, 0.5, Number.NaN]) {
+    assert.throws(() => device.receive(new Uint8Array(64), { cpu }), { code: 'no-such-cpu' });
+  }
+});
+
 test('options that no kernel has', () => {
   const rows: KernelOptions[] = [{ cpus: 0 }, { cpus: 1.5 }, { cpus: 5000 }, { cpus: Number.NaN }];
   for (const options of rows) assert.throws(() => new EmbeddedKernel(options), { code: 'kernel-options' });
@@ -244,6 +256,7 @@ test('an absent command fails as an unknown one, and says what is missing', () =
   }
   assert.throws(() => process.bpf('nope' as Cmd, {}), { errno: 'EINVAL' });
   assert.throws(() => process.bpf('toString' as Cmd, {}), { errno: 'EINVAL' });
+  assert.throws(() => process.bpf('mapCreate', null as never), { errno: 'EFAULT' });
 });
 
 test('attributes of the wrong sort are one clear line', () => {
@@ -270,7 +283,16 @@ test('no attributes, however odd, do anything but fail with an errno', () => {
     fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
     fc.uint8Array({ maxLength: 64 }),
     fc.constantFrom('GPL', '', 'name', '/sys/fs/bpf/x', 'sys_enter', '/sys/fs/bpf'),
-    fc.constantFrom({ kind: 'map' }, { kind: 'prog', nrMapIds: 3 }, { kind: 'link' }, {}, null, undefined),
+    fc.constantFrom(
+      { kind: 'map' },
+      { kind: 'nope' },
+      { kind: 'prog', mapIds: 7 },
+      { kind: 'prog', nrMapIds: 3 },
+      { kind: 'link' },
+      {},
+      null,
+      undefined,
+    ),
   );
   const call = fc
     .constantFrom(...(Object.keys(commands) as Cmd[]))

@@ -3,6 +3,7 @@
  * programs of program arrays, the trace pipe. One per kernel; a run sets the task and the CPU, and restores
  * them, so that runs may nest.
  */
+import { SkepError } from '../base/errors.ts';
 import { ProgArrayMap } from '../maps/index.ts';
 import type { BpfMap } from '../maps/types.ts';
 import type { KernelMemory } from '../memory/types.ts';
@@ -28,6 +29,7 @@ export interface RuntimeParts {
   readonly random: () => number;
   readonly tracePipe: TracePipe;
   readonly programs: Registry<ProgObject>;
+  readonly cpus: number;
 }
 
 export class KernelRuntime implements Runtime {
@@ -78,8 +80,19 @@ export class KernelRuntime implements Runtime {
     this.#parts.tracePipe.write({ ...this.#place, timeNs: this.#parts.now() }, message);
   }
 
-  /** Runs a program to its end; r0 as unsigned 64 bits. */
+  /**
+   * Runs a program to its end; r0 as unsigned 64 bits.
+   * @throws {SkepError} 'no-such-cpu'
+   */
   run(program: ProgObject, context: RunContext, place: RunPlace): bigint {
+    const { cpus } = this.#parts;
+    // Per-CPU values are found by this number: one that is out of range would leave the map.
+    if (!Number.isInteger(place.cpu) || place.cpu < 0 || place.cpu >= cpus) {
+      throw new SkepError({
+        code: 'no-such-cpu',
+        message: `this kernel has ${cpus} CPUs, no CPU ${place.cpu}`,
+      });
+    }
     const outer = this.#place;
     this.#place = place;
     try {

@@ -52,6 +52,7 @@ export class KernelState {
       random: options.random,
       tracePipe: this.tracePipe,
       programs: this.programs,
+      cpus: options.cpus,
     });
     this.devices = new Devices(this.runtime);
     this.tracepoints = new Tracepoints(this.runtime);

@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { assemble } from '../../src/asm/index.ts';
 import { encode } from '../../src/isa/index.ts';
 import type { BpfAttr, Cmd } from '../../src/uapi/commands.ts';
@@ -161,4 +162,10 @@ export function isAlive(system: System, cmd: IdCommand, id: number | undefined):
   }
   system.close(fd);
   return true;
+}
+
+/** That an object is gone; Linux frees some a grace period after their last reference. */
+export async function assertDies(system: System, cmd: IdCommand, id: number | undefined): Promise<void> {
+  for (let tries = 0; tries < 100 && isAlive(system, cmd, id); tries++) await setTimeout(20);
+  assert.equal(isAlive(system, cmd, id), false, `${idFields[cmd]} ${id} should be gone`);
 }

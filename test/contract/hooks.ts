@@ -5,8 +5,8 @@ import { mapTypes } from '../../src/uapi/map-types.ts';
 import { progTypes } from '../../src/uapi/prog-types.ts';
 import type { System } from '../../src/uapi/seam.ts';
 import {
+  assertDies,
   type ContractTest,
-  isAlive,
   load,
   type Machine,
   makeMap,
@@ -239,7 +239,7 @@ export const hooks: readonly ContractTest[] = [
   tableTest('host calls', linkSetup, hostRows),
   {
     name: 'an attached program decides, and its link is the attachment',
-    run: (machine) => {
+    run: async (machine) => {
       const { s, ifindex } = linkSetup(machine);
       const packet = new Uint8Array(64);
       assert.equal(machine.receive(packet), PASS);
@@ -253,7 +253,7 @@ export const hooks: readonly ContractTest[] = [
       assert.deepEqual([info['type'], info['progId'], info['ifindex']], [6, id, ifindex]);
       s.close(link);
       assert.equal(machine.receive(packet), PASS);
-      assert.equal(isAlive(s, 'progGetFdById', id), false);
+      await assertDies(s, 'progGetFdById', id);
     },
   },
   {

@@ -17,6 +17,7 @@ import {
   u32,
 } from './harness.ts';
 
+const F_NO_PREALLOC = 1;
 const F_RDONLY = 8;
 const F_WRONLY = 16;
 
@@ -262,11 +263,14 @@ export const maps: readonly ContractTest[] = [
     name: 'the info record says how the map was made',
     run: (machine) => {
       const s = machine.spawn();
-      const info = mapInfo(s, makeMap(s, { mapName: 'counts', valueSize: 12, mapFlags: F_RDONLY }));
+      const info = mapInfo(
+        s,
+        makeMap(s, { mapName: 'counts', valueSize: 12, mapFlags: F_NO_PREALLOC | F_RDONLY }),
+      );
       assert.equal(info['name'], 'counts');
       assert.equal(info['type'], mapTypes.hash.id);
       assert.deepEqual([info['keySize'], info['valueSize'], info['maxEntries']], [4, 12, 4]);
-      assert.equal(info['mapFlags'], F_RDONLY);
+      assert.equal(info['mapFlags'], F_NO_PREALLOC, 'how the first fd was opened is not told');
     },
   },
 ];

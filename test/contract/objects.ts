@@ -4,6 +4,7 @@ import { mapTypes } from '../../src/uapi/map-types.ts';
 import { progTypes } from '../../src/uapi/prog-types.ts';
 import type { System } from '../../src/uapi/seam.ts';
 import {
+  assertDies,
   type ContractTest,
   isAlive,
   load,
@@ -242,7 +243,7 @@ export const objects: readonly ContractTest[] = [
   ),
   {
     name: 'an object dies with its last fd',
-    run: (machine) => {
+    run: async (machine) => {
       const s = machine.spawn();
       const map = makeMap(s);
       const { id } = mapInfo(s, map);
@@ -251,23 +252,23 @@ export const objects: readonly ContractTest[] = [
       for (const fd of [map, third]) s.close(fd);
       assert.equal(isAlive(s, 'mapGetFdById', id), true, 'a dup holds it');
       s.close(second);
-      assert.equal(isAlive(s, 'mapGetFdById', id), false);
+      await assertDies(s, 'mapGetFdById', id);
     },
   },
   {
     name: 'a process takes its objects with it',
-    run: (machine) => {
+    run: async (machine) => {
       const watcher = machine.spawn();
       const s = machine.spawn();
       const ids = { map: mapInfo(s, makeMap(s)).id, prog: progInfo(s, load(s, returnZero)).id };
       s.end();
-      assert.equal(isAlive(watcher, 'mapGetFdById', ids.map), false);
-      assert.equal(isAlive(watcher, 'progGetFdById', ids.prog), false);
+      await assertDies(watcher, 'mapGetFdById', ids.map);
+      await assertDies(watcher, 'progGetFdById', ids.prog);
     },
   },
   {
     name: 'a pin keeps a map after its process, and a second process reads it',
-    run: (machine) => {
+    run: async (machine) => {
       const first = machine.spawn();
       const map = makeMap(first);
       const { id } = mapInfo(first, map);
@@ -285,7 +286,7 @@ export const objects: readonly ContractTest[] = [
       second.close(mapFd);
       assert.equal(isAlive(second, 'mapGetFdById', id), true);
       machine.unlink(pathname);
-      assert.equal(isAlive(second, 'mapGetFdById', id), false);
+      await assertDies(second, 'mapGetFdById', id);
     },
   },
   {
@@ -301,7 +302,7 @@ export const objects: readonly ContractTest[] = [
   },
   {
     name: 'a program holds its maps and its BTF, and lets go of them',
-    run: (machine) => {
+    run: async (machine) => {
       const s = machine.spawn();
       const array = makeMap(s, { mapType: mapTypes.prog_array.id });
       const { id } = mapInfo(s, array);
@@ -309,12 +310,12 @@ export const objects: readonly ContractTest[] = [
       s.close(array);
       assert.equal(isAlive(s, 'mapGetFdById', id), true);
       s.close(prog);
-      assert.equal(isAlive(s, 'mapGetFdById', id), false);
+      await assertDies(s, 'mapGetFdById', id);
     },
   },
   {
     name: 'a bound map lives as long as the program',
-    run: (machine) => {
+    run: async (machine) => {
       const s = machine.spawn();
       const prog = load(s, returnZero);
       const map = makeMap(s);
@@ -333,12 +334,12 @@ export const objects: readonly ContractTest[] = [
         'EINVAL',
       );
       s.close(prog);
-      assert.equal(isAlive(s, 'mapGetFdById', id), false);
+      await assertDies(s, 'mapGetFdById', id);
     },
   },
   {
     name: 'a program array holds its programs until user space lets go of it',
-    run: (machine) => {
+    run: async (machine) => {
       const s = machine.spawn();
       const array = makeMap(s, { mapType: mapTypes.prog_array.id });
       const jumper = load(s, tailCall(array));
@@ -354,17 +355,17 @@ export const objects: readonly ContractTest[] = [
       s.close(target);
       assert.equal(isAlive(s, 'progGetFdById', ids.target), true);
       s.bpf('mapDeleteElem', { mapFd: array, key: u32(1) });
-      assert.equal(isAlive(s, 'progGetFdById', ids.target), false);
+      await assertDies(s, 'progGetFdById', ids.target);
       s.close(jumper);
       assert.equal(isAlive(s, 'progGetFdById', ids.jumper), true);
       s.close(array);
-      assert.equal(isAlive(s, 'progGetFdById', ids.jumper), false);
-      assert.equal(isAlive(s, 'mapGetFdById', ids.array), false);
+      await assertDies(s, 'progGetFdById', ids.jumper);
+      await assertDies(s, 'mapGetFdById', ids.array);
     },
   },
   {
     name: 'a map holds its BTF',
-    run: (machine) => {
+    run: async (machine) => {
       const s = machine.spawn();
       const btf = loadBtf(s);
       const map = makeMap(s, { btfFd: btf, btfKeyTypeId: 1, btfValueTypeId: 1 });
@@ -374,7 +375,7 @@ export const objects: readonly ContractTest[] = [
       assert.deepEqual([info['btfKeyTypeId'], info['btfValueTypeId']], [1, 1]);
       assert.equal(isAlive(s, 'btfGetFdById', id), true);
       s.close(map);
-      assert.equal(isAlive(s, 'btfGetFdById', id), false);
+      await assertDies(s, 'btfGetFdById', id);
     },
   },
   {

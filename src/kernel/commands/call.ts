@@ -3,8 +3,9 @@
  * share: attributes that fit their fields, buffers that are there and long enough, fds of a kind.
  */
 
-import { type BpfAttr, type Cmd, commands, type Field, type FieldKind } from '../../uapi/commands.ts';
+import { type BpfAttr, type Cmd, commands, type FieldKind } from '../../uapi/commands.ts';
 import { BpfError, type Errno } from '../../uapi/errno.ts';
+import { type Info, type InfoFieldKind, infoRecords } from '../../uapi/info.ts';
 import type { Capabilities } from '../../verifier/types.ts';
 import type { Task } from '../../vm/types.ts';
 import type { Credentials } from '../credentials.ts';
@@ -88,7 +89,7 @@ const isInteger = (value: unknown, min: number, max: number): boolean =>
   Number.isInteger(value) && (value as number) >= min && (value as number) <= max;
 
 /** Whether a value fits its field, and what would. */
-const fieldChecks: Record<FieldKind, { fits: (value: unknown) => boolean; wants: string }> = {
+const fieldChecks: Record<FieldKind | InfoFieldKind, { fits: (value: unknown) => boolean; wants: string }> = {
   u32: { fits: (value) => isInteger(value, 0, U32_MAX), wants: 'an unsigned 32-bit number' },
   s32: { fits: (value) => isInteger(value, -(2 ** 31), 2 ** 31 - 1), wants: 'a signed 32-bit number' },
   u64: {
@@ -102,19 +103,34 @@ const fieldChecks: Record<FieldKind, { fits: (value: unknown) => boolean; wants:
   str: { fits: (value) => typeof value === 'string', wants: 'a string' },
   in: { fits: (value) => value instanceof Uint8Array, wants: 'a Uint8Array' },
   out: { fits: (value) => value instanceof Uint8Array, wants: 'a Uint8Array' },
+  tag: { fits: (value) => value instanceof Uint8Array, wants: 'a Uint8Array' },
   info: { fits: (value) => typeof value === 'object' && value !== null, wants: 'an info record' },
 };
 
+type Fields = Readonly<Record<string, { readonly kind: FieldKind | InfoFieldKind }>>;
+
 /** What CHECK_ATTR is to a raw attribute: fields that the command does not have, values that do not fit. */
 export function checkAttr<C extends Cmd>(call: Call, attr: BpfAttr<C>): void {
-  const fields: Readonly<Record<string, Field>> = commands[call.cmd].fields;
-  for (const [name, value] of Object.entries(attr)) {
+  if (typeof attr !== 'object' || attr === null) throw call.fail('EFAULT', 'the attributes are missing');
+  checkFields(call, attr, commands[call.cmd].fields);
+}
+
+function checkFields(call: Call, values: object, fields: Fields): void {
+  for (const name in values) {
+    const value = (values as Readonly<Record<string, unknown>>)[name];
     if (value === undefined) continue;
-    const field = fields[name];
-    if (field === undefined) throw call.fail('EINVAL', `there is no field ${name}`);
-    const { fits, wants } = fieldChecks[field.kind];
+    if (!Object.hasOwn(fields, name)) throw call.fail('EINVAL', `there is no field ${name}`);
+    const { kind } = fields[name] as Fields[string];
+    const { fits, wants } = fieldChecks[kind];
     if (!fits(value)) throw call.fail('EINVAL', `${name} must be ${wants}`);
+    if (kind === 'info') checkInfo(call, value as Info);
   }
+}
+
+/** The fields of an info record; what fills it looks at its kind. */
+function checkInfo(call: Call, { kind, ...values }: Info): void {
+  if (!Object.hasOwn(infoRecords, kind)) throw call.fail('EINVAL', `there is no info record ${String(kind)}`);
+  checkFields(call, values, infoRecords[kind]);
 }
 
 /** bpf_obj_name_cpy: letters, digits, '_' and '.'. */

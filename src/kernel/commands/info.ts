@@ -11,6 +11,7 @@ import { linkTypes } from '../objects/links.ts';
 import type { MapObject } from '../objects/map.ts';
 import type { ProgObject } from '../objects/program.ts';
 import type { Call } from './call.ts';
+import { ACCESS_MASK } from './file-mode.ts';
 
 /** sizeof of the C structs in 6.18. */
 const structSizes: Record<InfoKind, number> = { prog: 232, map: 104, btf: 32, link: 48 };
@@ -119,7 +120,8 @@ function fillMap(info: InfoOf<'map'>, object: MapObject): void {
   info.keySize = def.keySize;
   info.valueSize = def.valueSize;
   info.maxEntries = def.maxEntries;
-  info.mapFlags = def.flags;
+  // The rights of the first fd are no property of the map (bpf_map_flags_retain_permanent).
+  info.mapFlags = def.flags & ~ACCESS_MASK;
   info.name = def.name;
   info.ifindex = 0;
   info.btfVmlinuxValueTypeId = 0;
