@@ -399,3 +399,42 @@ test('with BPF_F_ZERO_SEED, keys come in the order that Linux gives', () => {
     assert.deepEqual(order, want, `${keySize}-byte keys`);
   }
 });
+
+test('array kinds agree with a plain array over random operations', () => {
+  const op = fc.record({
+    kind: fc.constantFrom('update', 'program', 'lookup'),
+    index: fc.nat(6),
+    value: fc.nat(255),
+  });
+  for (const type of ['array', 'percpu_array'] as const) {
+    fc.assert(
+      fc.property(fc.array(op, { maxLength: 60 }), (ops) => {
+        const ctx = context();
+        const map = createMap(def(type), ctx);
+        const perCpu = type === 'percpu_array';
+        const stride = perCpu ? 8 : 6;
+        // What user space reads: six bytes of the value for each CPU, and padding.
+        const model = Array.from({ length: 4 }, () => new Array<number>(map.userValueSize).fill(0));
+        const put = (index: number, cpu: number, byte: number) =>
+          model[index]!.fill(byte, cpu * stride, cpu * stride + 6);
+        for (const { kind, index, value } of ops) {
+          const key = u32(index);
+          if (kind === 'lookup') {
+            assert.deepEqual(userGet(map, key), model[index] ?? err('ENOENT'));
+            continue;
+          }
+          const cpu = perCpu ? value % CPUS : 0;
+          const got =
+            kind === 'update'
+              ? map.userUpdate(key, new Uint8Array(map.userValueSize).fill(value), 0n)
+              : programUpdate(ctx, map, { key, value: new Uint8Array(6).fill(value), cpu });
+          assert.equal(got, index < 4 ? 0 : err('E2BIG'));
+          if (index >= 4) continue;
+          if (kind === 'program') put(index, cpu, value);
+          else for (let each = 0; each < (perCpu ? CPUS : 1); each++) put(index, each, value);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  }
+});
