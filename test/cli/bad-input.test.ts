@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
-import { example, type Ran, readExample, scratch, skep } from './skep.ts';
+import { command, example, type Ran, readExample, scratch, skep } from './skep.ts';
 
 const files = scratch();
 after(() => files.remove());
@@ -201,13 +201,8 @@ test('standard input cannot be two files', () => {
 
 test('a closed pipe ends it quietly', () => {
   const script = 'set -o pipefail; "$@" | head -n 1 && echo quiet';
-  const [node = '', ...before] = [
-    process.execPath,
-    '--conditions=source',
-    new URL('../../src/cli/main.ts', import.meta.url).pathname,
-  ];
   const big = files.write('big.s', `${'r0 = 1\n'.repeat(200_000)}exit\n`);
-  const args = ['-c', script, 'bash', node, ...before, 'asm', big];
+  const args = ['-c', script, 'bash', ...command, 'asm', big];
   const out = execFileSync('bash', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   assert.equal(out, 'b7 00 00 00 01 00 00 00\nquiet\n');
   assert.ok(readFileSync(big).length > 1e6);

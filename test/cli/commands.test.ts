@@ -255,6 +255,12 @@ test('prog run: return value, packet out, average time', () => {
   assert.match(raw.stderr, /^skep: Return value: 2, duration: \d+ns\n$/);
 });
 
+test('prog run: a raw tracepoint takes its arguments as a context', () => {
+  const ctx = files.write('ctx.bin', new Uint8Array(new BigUint64Array([0n, 59n]).buffer));
+  const report = json<{ retval: number }>(['prog', 'run', example('callers.bpf.o'), '--ctx-in', ctx]);
+  assert.equal(report.retval, 0);
+});
+
 test('prog run: an object with several programs wants a choice', () => {
   const { code, stderr } = skep(['prog', 'run', example('tailcall.bpf.o')]);
   assert.equal(code, 1);

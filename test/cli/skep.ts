@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-export const main = join(root, 'src/cli/main.ts');
+/** From source, or compiled like the tests themselves. */
+const main = join(root, `src/cli/main.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`);
 /** What goes before the arguments of the command: works under `sh -c` too. */
 export const command = [process.execPath, '--conditions=source', '--no-warnings', main];
 
