@@ -84,6 +84,8 @@ export interface SubprogFacts {
 export interface Accepted {
   readonly ok: true;
   readonly log: string;
+  /** Bytes of the log at its longest, before what was said of paths that were fine was cut; the log's where left out. */
+  readonly logMaxLength?: number | undefined;
   readonly stats: VerifierStats;
   /**
    * The program to run, by slot: two-slot loads that named a map or a value are numbers (addresses) now;
@@ -105,6 +107,8 @@ export interface Rejected {
   /** The slot at which it was rejected; undefined where no instruction is to blame. */
   readonly insn: number | undefined;
   readonly log: string;
+  /** Bytes of the log at its longest, before what was said of paths that were fine was cut; the log's where left out. */
+  readonly logMaxLength?: number | undefined;
   /** The last line of the log that is a message, the verifier's own words. */
   readonly message: string;
   readonly stats: VerifierStats;

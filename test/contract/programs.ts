@@ -130,6 +130,16 @@ export const programs: readonly ContractTest[] = [
     },
   },
   {
+    name: 'a log needs the room of its true size, also where the program is good',
+    run: (machine) => {
+      const s = machine.spawn();
+      const { trueSize } = withLog(s, returnZero, { logLevel: 2 });
+      const settings = { logLevel: 2, logBuf: new Uint8Array(trueSize) };
+      assert.equal(withLog(s, returnZero, { ...settings, logSize: trueSize }).result, 'ok');
+      assert.equal(withLog(s, returnZero, { ...settings, logSize: trueSize - 1 }).result, 'ENOSPC');
+    },
+  },
+  {
     name: 'a log that is too long keeps its end, or its start where the buffer is fixed',
     run: (machine) => {
       const s = machine.spawn();

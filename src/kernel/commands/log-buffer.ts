@@ -38,11 +38,15 @@ export interface WrittenLog {
   readonly failure: 'ENOSPC' | 'EFAULT' | undefined;
 }
 
-/** Puts the log, NUL-terminated, into its buffer. */
-export function writeLog(log: string, { level, size, buffer }: LogRequest): WrittenLog {
+/**
+ * Puts the log, NUL-terminated, into its buffer. `maxLength` is the log's at its longest: 6.18 wants room for
+ * that, even where the verifier took most of it back.
+ */
+export function writeLog(log: string, request: LogRequest, maxLength = 0): WrittenLog {
+  const { level, size, buffer } = request;
   if (level === 0) return { trueSize: 0, failure: undefined };
   const text = new TextEncoder().encode(log);
-  const trueSize = text.length + 1;
+  const trueSize = Math.max(text.length, maxLength) + 1;
   if (buffer === undefined) return { trueSize, failure: undefined };
   const room = size - 1;
   const fixed = (level & LOG_FIXED) !== 0;
@@ -51,5 +55,5 @@ export function writeLog(log: string, { level, size, buffer }: LogRequest): Writ
   if (kept.length + 1 > buffer.length) return { trueSize, failure: 'EFAULT' };
   buffer.set(kept);
   buffer[kept.length] = 0;
-  return { trueSize, failure: kept.length < text.length ? 'ENOSPC' : undefined };
+  return { trueSize, failure: trueSize > size ? 'ENOSPC' : undefined };
 }

@@ -58,7 +58,7 @@ export function progLoad(call: Call, attr: BpfAttr<'progLoad'>): number {
   const bound = boundMaps(call, attr);
   const mapsBySlotFd = new Map<number, MapObject>();
   const result = verify(verifierInput(call, attr, { ...program, ...typed, mapsBySlotFd }));
-  const { trueSize, failure } = writeLog(result.log, log);
+  const { trueSize, failure } = writeLog(result.log, log, result.logMaxLength);
   attr.logTrueSize = trueSize;
   if (failure !== undefined) {
     throw call.fail(
