@@ -32,6 +32,11 @@ const loading: readonly Row<System>[] = [
   { name: 'no such type', call: (s) => load(s, returnZero, { progType: 99 }), want: 'EINVAL' },
   { name: 'type 0', call: (s) => load(s, returnZero, { progType: 0 }), want: 'EINVAL' },
   { name: 'unknown flags', call: (s) => load(s, returnZero, { progFlags: 1 << 12 }), want: 'EINVAL' },
+  {
+    name: 'a socket filter that sleeps',
+    call: (s) => load(s, returnZero, { progFlags: 16 }),
+    want: 'EINVAL',
+  },
   { name: 'test flags', call: (s) => load(s, returnZero, { progFlags: 8 }), want: 'ok' },
   { name: 'a name with a dash', call: (s) => load(s, returnZero, { progName: 'a-b' }), want: 'EINVAL' },
   {

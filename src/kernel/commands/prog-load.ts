@@ -7,7 +7,7 @@ import type { BpfAttr } from '../../uapi/commands.ts';
 import { type ProgTypeName, progTypeName, progTypes } from '../../uapi/prog-types.ts';
 import { verify } from '../../verifier/index.ts';
 import type { Accepted, MapFacts, VerifierInput } from '../../verifier/types.ts';
-import { F_TOKEN_FD, PROG_FLAGS } from '../flags.ts';
+import { F_SLEEPABLE, F_TOKEN_FD, PROG_FLAGS } from '../flags.ts';
 import type { BtfObject } from '../objects/btf.ts';
 import { F_RDONLY_PROG, MapObject } from '../objects/map.ts';
 import { ProgObject } from '../objects/program.ts';
@@ -101,6 +101,7 @@ function checked(call: Call, attr: BpfAttr<'progLoad'>): CheckedProgram {
   if (type === undefined) throw call.fail('EINVAL', `there is no program type ${attr.progType ?? 0}`);
   if (progTypes[type].label === 'absent')
     throw call.fail('EINVAL', `this kernel has no programs of type ${type}`);
+  if ((flags & F_SLEEPABLE) !== 0) throw call.fail('EINVAL', `${type} programs cannot sleep`);
   const name = attr.progName ?? '';
   checkName(call, name);
   return {

@@ -45,7 +45,7 @@ function testRunXdp(run: Run): void {
     throw call.fail('EINVAL', 'the program is for a device map or a CPU map');
   }
   if ((attr.flags ?? 0) !== 0)
-    throw call.fail('EINVAL', 'live frames are not here, and other flags there are none');
+    throw call.fail('EINVAL', 'of the flags, BPF_F_TEST_XDP_LIVE_FRAMES is not here');
   if ((attr.batchSize ?? 0) !== 0) throw call.fail('EINVAL', 'batch_size goes with live frames');
   const size = attr.dataSizeIn ?? 0;
   const ctx = readContext(call, attr, xdpMd.size);
@@ -53,7 +53,7 @@ function testRunXdp(run: Run): void {
   const linear = Math.min(ctx?.getUint32(xdpMd.dataEnd, true) ?? size, XDP_LINEAR_MAX);
   if (ctx !== undefined) checkXdpContext(call, ctx, size);
   if (size - meta < ETH_HLEN) throw call.fail('EINVAL', `a packet has at least ${ETH_HLEN} bytes`);
-  const bytes = call.buffer(attr.dataIn, size, 'data_in');
+  const bytes = call.buffer(attr.dataIn, size, 'data_in').slice();
 
   const buffer = new PacketBuffer({
     memory: call.kernel.memory,
@@ -121,7 +121,7 @@ function testRunRawTracepoint(run: Run): void {
   const cpu = attr.cpu ?? 0;
   if (!onCpu && cpu !== 0) throw call.fail('EINVAL', 'cpu goes with BPF_F_TEST_RUN_ON_CPU');
   if (cpu >= cpus) throw call.fail('ENXIO', `this kernel has ${cpus} CPUs`);
-  const given = size === 0 ? new Uint8Array() : call.buffer(attr.ctxIn, size, 'ctx_in');
+  const given = size === 0 ? new Uint8Array() : call.buffer(attr.ctxIn, size, 'ctx_in').slice();
   const ctx = memory.alloc(8 * RAW_ARGS_MAX);
   try {
     memory.u8.set(given, ctx);
