@@ -12,10 +12,10 @@ import { addRanges, addWords, subRanges, subWords } from './alu-add.ts';
 import { andRanges, andWords, orRanges, orWords, xorRanges, xorWords } from './alu-bits.ts';
 import { mulRanges, mulWords } from './alu-mul.ts';
 import { arsh, arshWord, lsh, lshWord, rsh, rshWord } from './alu-shift.ts';
-import { isConst, isConst32, setImm, setUnknown, zext32 } from './bounds.ts';
+import { isConst, isConst32, setImm, setPair, setUnknown, zext32 } from './bounds.ts';
 import { syncBounds } from './sync.ts';
 import { tnumAdd, tnumAnd, tnumMul, tnumNeg, tnumOr, tnumSet, tnumSub, tnumXor } from './tnum.ts';
-import { W_UMAX, W_VALUE } from './words.ts';
+import { borrowOf, carryOf, W_UMAX, W_VALUE } from './words.ts';
 import { A, AW, B, BW, give, take, work } from './work.ts';
 
 /** An operation and its width; an `alu` instruction is one. */
@@ -66,6 +66,7 @@ function shiftKnown(bits: 32 | 64): boolean {
 /** A becomes A op B, in the work registers. */
 function compute(op: ScalarOp): void {
   const word = op.bits === 32;
+  if (isConst(work, A) && isConst(work, B) && computeConst(op)) return;
   if (!transfer(op.alu, word)) {
     // Nothing is learnt, not even that a 32-bit result has no upper half.
     setUnknown(work, A);
@@ -73,6 +74,43 @@ function compute(op: ScalarOp): void {
   }
   if (word) zext32(work, A);
   syncBounds(work, A);
+}
+
+/**
+ * The commonest operators on two known values. False: it is none of them. That the ranges of a known value
+ * are that value is an invariant of every register.
+ */
+function computeConst(op: ScalarOp): boolean {
+  let low = i32[TNUM_A]!;
+  let high = i32[TNUM_A + 1]!;
+  const otherLow = i32[TNUM_B]!;
+  const otherHigh = i32[TNUM_B + 1]!;
+  switch (op.alu) {
+    case 'add':
+      low = (low + otherLow) | 0;
+      high = (high + otherHigh + carryOf(otherLow, low)) | 0;
+      break;
+    case 'sub':
+      high = (high - otherHigh - borrowOf(low, otherLow)) | 0;
+      low = (low - otherLow) | 0;
+      break;
+    case 'and':
+      low &= otherLow;
+      high &= otherHigh;
+      break;
+    case 'or':
+      low |= otherLow;
+      high |= otherHigh;
+      break;
+    case 'xor':
+      low ^= otherLow;
+      high ^= otherHigh;
+      break;
+    default:
+      return false;
+  }
+  setPair(work, A, low, op.bits === 32 ? 0 : high);
+  return true;
 }
 
 /** The operator itself, both widths' ranges and the tnum. False: nothing can be said. */

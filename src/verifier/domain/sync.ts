@@ -5,7 +5,7 @@
 import type { RegFile } from '../state/layout.ts';
 import { setPair } from './bounds.ts';
 import { meetsInOneValue } from './meet.ts';
-import { tnumIntersect, tnumRange } from './tnum.ts';
+import { tnumRange } from './tnum.ts';
 import {
   atMostS,
   atMostU,
@@ -171,17 +171,21 @@ function deduceMixed(file: RegFile, r: number): void {
 }
 
 /** A tnum to compute with. */
-const range = new Int32Array(8);
+const range = new Int32Array(4);
 
 /** The tnum learns from the unsigned 64-bit range. */
 function intersectRange(i32: Int32Array, w: number): void {
-  for (let n = 0; n < 4; n++) {
-    range[n] = i32[w + W_UMIN + n]!;
-    range[4 + n] = i32[w + W_VALUE + n]!;
-  }
+  for (let n = 0; n < 4; n++) range[n] = i32[w + W_UMIN + n]!;
   tnumRange(range, 0);
-  tnumIntersect(range, 4, 0);
-  for (let n = 0; n < 4; n++) i32[w + W_VALUE + n] = range[4 + n]!;
+  learn(i32, w + W_VALUE, range[0]!, range[2]!);
+  learn(i32, w + W_VALUE + 1, range[1]!, range[3]!);
+}
+
+/** One word of a tnum, its value at `at`, learns from that word of another: their intersection. */
+function learn(i32: Int32Array, at: number, value: number, mask: number): void {
+  const known = i32[at + 2]! & mask;
+  replaceWord(i32, at, (i32[at]! | value) & ~known);
+  replaceWord(i32, at + 2, known);
 }
 
 /** The tnum learns from the unsigned ranges (__reg_bound_offset). */
@@ -190,9 +194,7 @@ function boundOffset(i32: Int32Array, w: number): void {
   set64(range, 0, i32[w + W_U32_MIN]!, 0);
   set64(range, 2, i32[w + W_U32_MAX]!, 0);
   tnumRange(range, 0);
-  const mask = i32[w + W_MASK]! & range[2]!;
-  i32[w + W_VALUE] = (i32[w + W_VALUE]! | range[0]!) & ~mask;
-  i32[w + W_MASK] = mask;
+  learn(i32, w + W_VALUE, range[0]!, range[2]!);
 }
 
 /** Deduction rounds, as many as Linux makes; one that learns nothing is the last. */
@@ -201,13 +203,14 @@ const ROUNDS = 3;
 /** Every range and the tnum learn what they can from each other (reg_bounds_sync). */
 export function syncBounds(file: RegFile, r: number): void {
   updateFromTnum(file, r);
-  for (let round = 0; round < ROUNDS; round++) {
+  let round = 0;
+  do {
     beginNarrowing();
     deduce32(file, r);
     deduce64(file, r);
     deduceMixed(file, r);
-    if (!hasNarrowed()) break;
-  }
+  } while (hasNarrowed() && ++round < ROUNDS);
   boundOffset(file.i32, 2 * r);
-  updateFromTnum(file, r);
+  // Where nothing was learnt since the tnum's first word, its second would be the same.
+  if (round > 0 || hasNarrowed()) updateFromTnum(file, r);
 }
