@@ -52,13 +52,19 @@ export function meetsInOneValue(u: Uint32Array, w: number, value: Uint32Array): 
   const m = w + W_MASK;
   const low = u[w + W_UMIN]!;
   const high = u[w + W_UMIN + 1]!;
+  const minFits = (low & ~u[m]!) === (u[t]! | 0) && (high & ~u[m + 1]!) === (u[t + 1]! | 0);
+  // The common case, two neighbours: the least value with and without the lowest unknown bit.
+  const lowest = u[m]! & -u[m]!;
+  if (minFits && lowest !== 0 && (low & lowest) === 0) {
+    const top = u[w + W_UMAX + 1]!;
+    if (high < top || (high === top && (low | lowest) >>> 0 <= u[w + W_UMAX]!)) return false;
+  }
   successor(u, t, low, high);
   const n0 = next[0]!;
   const n1 = next[1]!;
   const max = u[w + W_UMAX]!;
   const maxHigh = u[w + W_UMAX + 1]!;
   const beyond = n1 > maxHigh || (n1 === maxHigh && n0 > max);
-  const minFits = (low & ~u[m]!) === (u[t]! | 0) && (high & ~u[m + 1]!) === (u[t + 1]! | 0);
   if (minFits) {
     if (!beyond) return false;
     value[0] = low;

@@ -10,12 +10,14 @@ import type { Comparison } from './branch.ts';
 import { syncBounds } from './sync.ts';
 import { tnumIntersect } from './tnum.ts';
 import {
-  lower,
   lowerS,
+  lowerS32,
   lowerU,
-  raise,
+  lowerU32,
   raiseS,
+  raiseS32,
   raiseU,
+  raiseU32,
   W_MASK,
   W_S32_MAX,
   W_S32_MIN,
@@ -219,11 +221,11 @@ function atMostS64(x: number, y: number, gap: number): void {
 }
 function atMostU32(x: number, y: number, gap: number): void {
   const bottom = u32[x + W_U32_MIN]!;
-  lower(u32, x + W_U32_MAX, (u32[y + W_U32_MAX]! - gap) >>> 0);
-  raise(u32, y + W_U32_MIN, (bottom + gap) >>> 0);
+  lowerU32(u32, x + W_U32_MAX, (u32[y + W_U32_MAX]! - gap) >>> 0);
+  raiseU32(u32, y + W_U32_MIN, (bottom + gap) >>> 0);
 }
 function atMostS32(x: number, y: number, gap: number): void {
   const bottom = i32[x + W_S32_MIN]!;
-  lower(i32, x + W_S32_MAX, (i32[y + W_S32_MAX]! - gap) | 0);
-  raise(i32, y + W_S32_MIN, (bottom + gap) | 0);
+  lowerS32(i32, x + W_S32_MAX, (i32[y + W_S32_MAX]! - gap) | 0);
+  raiseS32(i32, y + W_S32_MIN, (bottom + gap) | 0);
 }

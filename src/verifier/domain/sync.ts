@@ -11,13 +11,15 @@ import {
   atMostU,
   beginNarrowing,
   hasNarrowed,
-  lower,
   lowerS,
+  lowerS32,
   lowerU,
+  lowerU32,
   POSITIVE,
-  raise,
   raiseS,
+  raiseS32,
   raiseU,
+  raiseU32,
   replace,
   replaceWord,
   SIGN,
@@ -40,10 +42,10 @@ export function update32FromTnum(file: RegFile, r: number): void {
   const w = 2 * r;
   const value = i32[w + W_VALUE]!;
   const mask = i32[w + W_MASK]!;
-  raise(i32, w + W_S32_MIN, value | (mask & SIGN));
-  lower(i32, w + W_S32_MAX, value | (mask & POSITIVE));
-  raise(u32, w + W_U32_MIN, value >>> 0);
-  lower(u32, w + W_U32_MAX, (value | mask) >>> 0);
+  raiseS32(i32, w + W_S32_MIN, value | (mask & SIGN));
+  lowerS32(i32, w + W_S32_MAX, value | (mask & POSITIVE));
+  raiseU32(u32, w + W_U32_MIN, value >>> 0);
+  lowerU32(u32, w + W_U32_MAX, (value | mask) >>> 0);
 }
 
 const met = new Uint32Array(2);
@@ -81,12 +83,12 @@ function narrowWords(file: RegFile, w: number, at: number): void {
   const high = i32[at + 1]!;
   const sameHalf = high === i32[at + 3];
   if (sameHalf && min >>> 0 <= max >>> 0) {
-    raise(u32, w + W_U32_MIN, min >>> 0);
-    lower(u32, w + W_U32_MAX, max >>> 0);
+    raiseU32(u32, w + W_U32_MIN, min >>> 0);
+    lowerU32(u32, w + W_U32_MAX, max >>> 0);
   }
   if (sameHalf ? min <= max : ((high + 1) | 0) === i32[at + 3] && min < 0 && max >= 0) {
-    raise(i32, w + W_S32_MIN, min);
-    lower(i32, w + W_S32_MAX, max);
+    raiseS32(i32, w + W_S32_MIN, min);
+    lowerS32(i32, w + W_S32_MAX, max);
   }
 }
 
@@ -99,22 +101,22 @@ function deduce32(file: RegFile, r: number): void {
   const first = i32[w + W_U32_MIN]!;
   const last = i32[w + W_U32_MAX]!;
   if (first <= last) {
-    raise(i32, w + W_S32_MIN, first);
-    lower(i32, w + W_S32_MAX, last);
+    raiseS32(i32, w + W_S32_MIN, first);
+    lowerS32(i32, w + W_S32_MAX, last);
   }
   const lowest = u32[w + W_S32_MIN]!;
   const highest = u32[w + W_S32_MAX]!;
   if (lowest <= highest) {
-    raise(u32, w + W_U32_MIN, lowest);
-    lower(u32, w + W_U32_MAX, highest);
+    raiseU32(u32, w + W_U32_MIN, lowest);
+    lowerU32(u32, w + W_U32_MAX, highest);
   } else if (u32[w + W_U32_MAX]! < lowest) {
     // The signed range has both signs, and the unsigned one none of its negative numbers …
     replaceWord(i32, w + W_S32_MIN, i32[w + W_U32_MIN]!);
-    lower(u32, w + W_U32_MAX, highest);
+    lowerU32(u32, w + W_U32_MAX, highest);
   } else if (highest < u32[w + W_U32_MIN]!) {
     // … or none of its others.
     replaceWord(i32, w + W_S32_MAX, i32[w + W_U32_MAX]!);
-    raise(u32, w + W_U32_MIN, lowest);
+    raiseU32(u32, w + W_U32_MIN, lowest);
   }
 }
 
@@ -197,19 +199,39 @@ function boundOffset(i32: Int32Array, w: number): void {
   learn(i32, w + W_VALUE, range[0]!, range[2]!);
 }
 
+/** Whether all four ranges are one and the same range of non-negative words: they cannot teach each other. */
+function agree(i32: Int32Array, w: number): boolean {
+  const min = i32[w + W_UMIN]!;
+  const max = i32[w + W_UMAX]!;
+  return (
+    max >= 0 &&
+    min >= 0 &&
+    (i32[w + W_UMIN + 1]! | i32[w + W_UMAX + 1]! | i32[w + W_SMIN + 1]! | i32[w + W_SMAX + 1]!) === 0 &&
+    i32[w + W_SMIN] === min &&
+    i32[w + W_SMAX] === max &&
+    i32[w + W_U32_MIN] === min &&
+    i32[w + W_U32_MAX] === max &&
+    i32[w + W_S32_MIN] === min &&
+    i32[w + W_S32_MAX] === max
+  );
+}
+
 /** Deduction rounds, as many as Linux makes; one that learns nothing is the last. */
 const ROUNDS = 3;
 
 /** Every range and the tnum learn what they can from each other (reg_bounds_sync). */
 export function syncBounds(file: RegFile, r: number): void {
   updateFromTnum(file, r);
+  beginNarrowing();
   let round = 0;
-  do {
+  while (round < ROUNDS && !agree(file.i32, 2 * r)) {
     beginNarrowing();
     deduce32(file, r);
     deduce64(file, r);
     deduceMixed(file, r);
-  } while (hasNarrowed() && ++round < ROUNDS);
+    if (!hasNarrowed()) break;
+    round++;
+  }
   boundOffset(file.i32, 2 * r);
   // Where nothing was learnt since the tnum's first word, its second would be the same.
   if (round > 0 || hasNarrowed()) updateFromTnum(file, r);

@@ -88,16 +88,28 @@ export function replaceWord(i: Int32Array, at: number, value: number): void {
   narrowed = true;
 }
 
-/** The word at `at` becomes at least, at most `value`; the view tells its sign. */
-export function raise(words: Uint32Array | Int32Array, at: number, value: number): void {
-  if (value > words[at]!) {
-    words[at] = value;
+/** The unsigned, the signed word at `at` becomes at least, at most `value`. */
+export function raiseU32(u: Uint32Array, at: number, value: number): void {
+  if (value > u[at]!) {
+    u[at] = value;
     narrowed = true;
   }
 }
-export function lower(words: Uint32Array | Int32Array, at: number, value: number): void {
-  if (value < words[at]!) {
-    words[at] = value;
+export function lowerU32(u: Uint32Array, at: number, value: number): void {
+  if (value < u[at]!) {
+    u[at] = value;
+    narrowed = true;
+  }
+}
+export function raiseS32(i: Int32Array, at: number, value: number): void {
+  if (value > i[at]!) {
+    i[at] = value;
+    narrowed = true;
+  }
+}
+export function lowerS32(i: Int32Array, at: number, value: number): void {
+  if (value < i[at]!) {
+    i[at] = value;
     narrowed = true;
   }
 }
