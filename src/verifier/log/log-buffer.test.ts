@@ -52,6 +52,8 @@ test('levels', () => {
     const log = new Log(level);
     log.write('x');
     assert.deepEqual([log.on, log.verbose, log.text()], [on, verbose, text]);
+    log.write('why not\nR1 !read_ok\n');
+    assert.equal(log.lastLine(), 'R1 !read_ok');
   }
 });
 

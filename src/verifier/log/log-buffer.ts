@@ -35,6 +35,7 @@ export class Log {
   /** The end of the instruction's own text, where its state may follow on the same line. */
   private insnEnd = -1;
   private insnWidth = 0;
+  private last = '';
 
   constructor(level: number, capacity = CAPACITY) {
     this.level = level;
@@ -45,7 +46,9 @@ export class Log {
   }
 
   write(text: string): void {
-    if (this.level === 0 || text === '') return;
+    if (text === '') return;
+    this.last = text;
+    if (this.level === 0) return;
     this.length += text.length;
     this.longest = Math.max(this.longest, this.length);
     if (this.fixed && this.kept + text.length > this.capacity) return;
@@ -101,6 +104,11 @@ export class Log {
     const target = Math.ceil(least / COLUMN_STEP) * COLUMN_STEP;
     this.write(`${' '.repeat(target - this.insnWidth - 1)};`);
     return true;
+  }
+
+  /** The last line written, at any level: what a rejection says. */
+  lastLine(): string {
+    return this.last.trimEnd().split('\n').at(-1) as string;
   }
 
   text(): string {
