@@ -1,0 +1,16 @@
+/** Branches put aside for later (push_stack), and the next one to go on with (pop_stack). */
+import type { Env } from './env.ts';
+import type { State } from './state/state.ts';
+
+const MAX_PENDING = 8192;
+
+/** The current state, to be continued at `insn`; the caller may still change it. */
+export function pushBranch(env: Env, at: { readonly insn: number; readonly prev: number }): State {
+  const state = env.state.clone();
+  env.pending.push({ state, insn: at.insn, prevInsn: at.prev, logLength: env.log.length });
+  if (env.pending.length > MAX_PENDING) {
+    env.reject('E2BIG', `The sequence of ${env.pending.length} jumps is too complex.`);
+  }
+  if (state.parent !== undefined) state.parent.branches++;
+  return state;
+}

@@ -1,0 +1,75 @@
+/** Calls of subprograms and returns from them (check_func_call, prepare_func_exit). */
+
+import { forgetPackets } from './effects.ts';
+import type { Env, Subprog } from './env.ts';
+import { printState } from './print.ts';
+import { newFrame, setNotInit, setScalar, typeOf } from './regs.ts';
+import { regAt } from './state/frame.ts';
+import { regTypes } from './state/reg-types.ts';
+import { MAX_FRAMES } from './subprogs.ts';
+
+const CALLER_SAVED = 6;
+
+function forgetCallerSaved(env: Env): void {
+  for (let reg = 0; reg < CALLER_SAVED; reg++) {
+    setNotInit(env.frame, regAt(reg));
+    env.touchReg(reg);
+  }
+}
+
+export function callSubprog(env: Env, offset: number): void {
+  const { state } = env;
+  const target = env.insn + offset + 1;
+  const index = env.subprogStarting(target);
+  const subprog = env.subprogs[index] as Subprog;
+  if (subprog.isGlobal) {
+    callGlobal(env, subprog, index);
+    return;
+  }
+  if (state.curFrame + 1 >= MAX_FRAMES) {
+    env.reject('E2BIG', `the call stack of ${state.curFrame + 2} frames is too deep`);
+  }
+  const caller = env.frame;
+  const callee = newFrame(state.curFrame + 1, { callsite: env.insn, subprog: index });
+  env.touchAll();
+  for (let reg = 1; reg <= 5; reg++) callee.copyReg(regAt(reg), regAt(reg), caller);
+  forgetCallerSaved(env);
+  state.curFrame++;
+  state.frames[state.curFrame] = callee;
+  env.insn = target - 1;
+  if (!env.log.on) return;
+  env.write('caller:\n');
+  printState(env, state, { frame: caller.frameNo, all: true });
+  env.write('callee:\n');
+  printState(env, state, { frame: callee.frameNo, all: true });
+}
+
+/** Verified by itself; all that its caller learns is that there is a result. */
+function callGlobal(env: Env, subprog: Subprog, index: number): void {
+  env.checkGlobalArgs(index);
+  if (env.log.on) env.write(`Func#${index} ('${subprog.name}') is global and assumed valid.\n`);
+  if (subprog.changesPacket) forgetPackets(env);
+  env.calledGlobals.add(index);
+  forgetCallerSaved(env);
+  setScalar(env.frame, regAt(0));
+}
+
+export function returnFromSubprog(env: Env): void {
+  const { state } = env;
+  const callee = env.frame;
+  const caller = state.frames[state.curFrame - 1];
+  if (caller === undefined) return;
+  if (typeOf(callee, regAt(0)) === regTypes.stack) {
+    env.reject('EINVAL', 'cannot return stack pointer to the caller');
+  }
+  caller.copyReg(regAt(0), regAt(0), callee);
+  env.insn = callee.callsite + 1;
+  if (env.log.on) {
+    env.write('returning from callee:\n');
+    printState(env, state, { frame: callee.frameNo, all: true });
+    env.write(`to caller at ${env.insn}:\n`);
+    printState(env, state, { frame: caller.frameNo, all: true });
+  }
+  state.frames.length = state.curFrame;
+  state.curFrame--;
+}

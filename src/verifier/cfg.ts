@@ -1,0 +1,140 @@
+/**
+ * The control flow of the raw program (check_cfg): every instruction is reachable, no jump leaves the program
+ * or lands inside a two-slot load, and, for loaders that may not loop, nothing jumps back. On the way it marks
+ * where the exploration remembers and compares states (prune points) and where it keeps history (jump points).
+ */
+
+import { helperChangesPacket, markSubprogChangesPacket } from './effects.ts';
+import type { Env } from './env.ts';
+
+const DISCOVERED = 0x10;
+const EXPLORED = 0x20;
+const FALLTHROUGH = 1;
+const BRANCH = 2;
+
+const CLASS_JMP = 5;
+const CLASS_JMP32 = 6;
+const WIDE_LOAD = 0x18;
+const OP_JA = 0x00;
+const OP_CALL = 0x80;
+const OP_EXIT = 0x90;
+const OP_JCOND = 0xe0;
+const SRC_SUBPROG = 1;
+
+/** Slots that may run right after a slot, calls stepping over their callee. */
+export function successors(env: Env, slot: number): readonly number[] {
+  const raw = env.raw(slot);
+  const cls = raw.opcode & 7;
+  if (cls !== CLASS_JMP && cls !== CLASS_JMP32) return [slot + (raw.opcode === WIDE_LOAD ? 2 : 1)];
+  const op = raw.opcode & 0xf0;
+  if (op === OP_EXIT) return [];
+  if (op === OP_CALL) return [slot + 1];
+  const target = slot + 1 + (op === OP_JA && cls === CLASS_JMP32 ? raw.imm : raw.off);
+  if (op === OP_JA || target === slot + 1) return [target];
+  return [slot + 1, target];
+}
+
+class Walk {
+  readonly env: Env;
+  readonly state: Uint8Array;
+  readonly stack: number[] = [];
+
+  constructor(env: Env) {
+    this.env = env;
+    this.state = new Uint8Array(env.count);
+  }
+
+  run(start: number): void {
+    this.state[start] = DISCOVERED;
+    this.stack.push(start);
+    while (this.stack.length > 0) {
+      const slot = this.stack[this.stack.length - 1] as number;
+      if (this.visit(slot)) continue;
+      this.state[slot] = EXPLORED;
+      this.stack.pop();
+    }
+  }
+
+  /** Follow an edge; whether there is something new to explore at its end. */
+  private push(from: number, to: number, edge: number): boolean {
+    const { env, state } = this;
+    if ((state[from] as number) >= (DISCOVERED | edge)) return false;
+    if (to < 0 || to >= env.count) env.reject('EINVAL', `jump out of range from insn ${from} to ${to}`);
+    if (edge === BRANCH) mark(env, to);
+    const there = state[to] as number;
+    if (there === 0) {
+      state[from] = DISCOVERED | edge;
+      state[to] = DISCOVERED;
+      this.stack.push(to);
+      return true;
+    }
+    if ((there & 0xf0) === DISCOVERED) {
+      if (env.input.capabilities.bpf) return false;
+      env.reject('EINVAL', `back-edge from insn ${from} to ${to}`);
+    }
+    state[from] = DISCOVERED | edge;
+    return false;
+  }
+
+  private visit(slot: number): boolean {
+    const { env } = this;
+    const raw = env.raw(slot);
+    const cls = raw.opcode & 7;
+    if (cls !== CLASS_JMP && cls !== CLASS_JMP32) {
+      return this.push(slot, slot + (raw.opcode === WIDE_LOAD ? 2 : 1), FALLTHROUGH);
+    }
+    switch (raw.opcode & 0xf0) {
+      case OP_EXIT:
+        return false;
+      case OP_CALL:
+        return this.visitCall(slot);
+      case OP_JA: {
+        if ((raw.opcode & 0x08) !== 0) env.reject('EINVAL', `unknown opcode ${raw.opcode.toString(16)}`);
+        const target = slot + 1 + (cls === CLASS_JMP32 ? raw.imm : raw.off);
+        if (this.push(slot, target, FALLTHROUGH)) return true;
+        mark(env, target);
+        return false;
+      }
+      default: {
+        env.prunePoint[slot] = 1;
+        if ((raw.opcode & 0xf0) === OP_JCOND) env.forceCheckpoint[slot] = 1;
+        return this.push(slot, slot + 1, FALLTHROUGH) || this.push(slot, slot + 1 + raw.off, BRANCH);
+      }
+    }
+  }
+
+  private visitCall(slot: number): boolean {
+    const { env } = this;
+    const raw = env.raw(slot);
+    if (raw.src === 0 && helperChangesPacket(raw.imm)) markSubprogChangesPacket(env, slot);
+    if (this.push(slot, slot + 1, FALLTHROUGH)) return true;
+    mark(env, slot + 1);
+    if (raw.src !== SRC_SUBPROG) return false;
+    const callee = slot + 1 + raw.imm;
+    env.prunePoint[slot] = 1;
+    const target = env.subprogs[env.subprogAt(callee)];
+    if (target?.changesPacket === true) markSubprogChangesPacket(env, slot);
+    return this.push(slot, callee, BRANCH);
+  }
+
+  checkAllExplored(): void {
+    const { env, state } = this;
+    for (let slot = 0; slot < env.count; slot++) {
+      if (state[slot] !== EXPLORED) env.reject('EINVAL', `unreachable insn ${slot}`);
+      if (env.raw(slot).opcode !== WIDE_LOAD) continue;
+      if (state[slot + 1] !== 0) env.reject('EINVAL', `jump into the middle of ldimm64 insn ${slot}`);
+      slot++;
+    }
+  }
+}
+
+function mark(env: Env, slot: number): void {
+  env.prunePoint[slot] = 1;
+  env.jumpPoint[slot] = 1;
+}
+
+export function checkCfg(env: Env): void {
+  const walk = new Walk(env);
+  walk.run(0);
+  walk.checkAllExplored();
+}

@@ -1,0 +1,271 @@
+/**
+ * What the parts of the verifier share about one program: its instructions, the maps that it names, its
+ * subprograms, what the static passes found out, where the exploration stands, the log, and the way out of a
+ * bad program (`reject`).
+ */
+
+import { SkepError } from '../base/index.ts';
+import { type Btf, readBtf } from '../btf/index.ts';
+import { decodeLenient, type Insn, type InvalidInsn, type RawInsn, rawInsn } from '../isa/index.ts';
+import { type CtxLayout, contexts } from '../uapi/contexts.ts';
+import type { Errno } from '../uapi/errno.ts';
+import { type ProgTypeName, progTypeName } from '../uapi/prog-types.ts';
+import { Log, SourceLines } from './log/index.ts';
+import { setPointer, setScalar, typeOf } from './regs.ts';
+import { Frame, MAX_STACK, regAt } from './state/frame.ts';
+import { regTypes } from './state/reg-types.ts';
+import { type HistoryEntry, State } from './state/state.ts';
+import type { MapFacts, VerifierInput } from './types.ts';
+
+/** BPF_F_STRICT_ALIGNMENT, BPF_F_ANY_ALIGNMENT, BPF_F_TEST_STATE_FREQ. */
+export const progFlags = { strictAlignment: 1, anyAlignment: 2, testStateFreq: 8 } as const;
+
+/** Thrown inside the verifier alone: the program is refused, the message is in the log. */
+export class Rejection {
+  readonly errno: Errno;
+  constructor(errno: Errno) {
+    this.errno = errno;
+  }
+}
+
+export interface Subprog {
+  name: string | undefined;
+  readonly start: number;
+  end: number;
+  stackDepth: number;
+  hasTailCall: boolean;
+  tailCallReachable: boolean;
+  hasLdAbs: boolean;
+  changesPacket: boolean;
+  /** From BTF: verified by itself, its callers assume nothing of it. */
+  isGlobal: boolean;
+}
+
+/** What a two-slot load puts into its register. */
+export type WideLoad =
+  | { readonly kind: 'map'; readonly map: number }
+  | { readonly kind: 'value'; readonly map: number; readonly offset: number };
+
+/** A branch that is still to be explored. */
+export interface Pending {
+  readonly state: State;
+  readonly insn: number;
+  readonly prevInsn: number;
+  readonly logLength: number;
+}
+
+/** A remembered state at a prune point. */
+export interface Checkpoint {
+  readonly state: State;
+  hits: number;
+  misses: number;
+  dropped: boolean;
+}
+
+export class Env {
+  readonly input: VerifierInput;
+  readonly log: Log;
+  readonly insns: readonly (Insn | InvalidInsn | undefined)[];
+  readonly count: number;
+  readonly progType: ProgTypeName | undefined;
+  readonly context: CtxLayout | undefined;
+  readonly strictAlignment: boolean;
+  readonly testStateFreq: boolean;
+  /** CAP_PERFMON: pointers may leak, and nothing is done against speculation. */
+  readonly allowLeaks: boolean;
+  btf: Btf | undefined;
+  lines: SourceLines | undefined;
+  readonly maps: MapFacts[] = [];
+  /** By subprogram: what the arguments of a global function are. */
+  readonly globalArgs = new Map<number, readonly ('scalar' | 'ctx' | 'any')[]>();
+  readonly wideLoads = new Map<number, WideLoad>();
+  subprogs: Subprog[] = [];
+  /** Slots where states are remembered and compared; where history is kept; where a state is forced. */
+  readonly prunePoint: Uint8Array;
+  readonly jumpPoint: Uint8Array;
+  readonly forceCheckpoint: Uint8Array;
+  /** Registers that are read before they are written, by slot: bit n is rn. */
+  readonly liveRegs: Uint16Array;
+  /** The loop that a slot belongs to; 0 is none. */
+  readonly scc: Uint32Array;
+  /** What kind of pointer a memory instruction has been seen to use (0: none yet). */
+  readonly pointerSeen: Int32Array;
+  readonly seen: Uint8Array;
+
+  /** Where the exploration stands. */
+  state = new State();
+  insn = 0;
+  prevInsn = 0;
+  pending: Pending[] = [];
+  checkpoints: (Checkpoint[] | undefined)[] = [];
+  history: HistoryEntry | undefined = undefined;
+  /** Set by an instruction that returns from its subprogram without an exit. */
+  returnNow = false;
+  /** A reachable call of no kernel function. */
+  missingKfunc = false;
+  readonly calledGlobals = new Set<number>();
+  readonly verifiedGlobals = new Set<number>();
+  /** Global functions with arguments of kinds that are not modelled: calling one is refused. */
+  readonly unsupportedGlobals = new Set<number>();
+  readonly loopsEntered = new Set<string>();
+  /** Checkpoints that are no longer compared with but still have open paths. */
+  readonly droppedStates = new Set<State>();
+  processed = 0;
+  jumpsProcessed = 0;
+  prevProcessed = 0;
+  prevJumpsProcessed = 0;
+  maxStatesPerInsn = 0;
+  totalStates = 0;
+  peakStates = 0;
+  exploredStates = 0;
+  freeStates = 0;
+  idGen = 0;
+  /** Registers and slots changed since they were last printed. */
+  scratchedRegs = 0;
+  scratchedLow = 0;
+  scratchedHigh = 0;
+  /** Scratch registers: an immediate as a register, operands of pointer arithmetic. */
+  readonly fake: Frame = new Frame(0);
+
+  constructor(input: VerifierInput) {
+    this.input = input;
+    this.log = new Log(input.logLevel);
+    this.insns = decodeLenient(input.insns);
+    this.count = input.insns.length >>> 3;
+    this.progType = progTypeName(input.progType);
+    this.context = this.progType === undefined ? undefined : contexts[this.progType];
+    this.strictAlignment =
+      (input.progFlags & progFlags.strictAlignment) !== 0 && (input.progFlags & progFlags.anyAlignment) === 0;
+    this.testStateFreq = (input.progFlags & progFlags.testStateFreq) !== 0;
+    this.allowLeaks = input.capabilities.perfmon;
+    this.prunePoint = new Uint8Array(this.count);
+    this.jumpPoint = new Uint8Array(this.count);
+    this.forceCheckpoint = new Uint8Array(this.count);
+    this.liveRegs = new Uint16Array(this.count);
+    this.scc = new Uint32Array(this.count);
+    this.pointerSeen = new Int32Array(this.count);
+    this.seen = new Uint8Array(this.count);
+  }
+
+  /** Read the program's BTF, if it has one; false where it is no BTF. */
+  readBtf(): boolean {
+    const { btf, lineInfo } = this.input;
+    if (btf === undefined) return true;
+    try {
+      this.btf = readBtf(btf);
+      if (lineInfo !== undefined) this.lines = new SourceLines(this.btf, lineInfo);
+      return true;
+    } catch (error) {
+      if (error instanceof SkepError) return false;
+      throw error;
+    }
+  }
+
+  raw(slot: number): RawInsn {
+    return rawInsn(this.input.insns, slot);
+  }
+
+  get frame(): Frame {
+    return this.state.frame;
+  }
+
+  write(text: string): void {
+    this.log.write(text);
+  }
+
+  /** Log `message` as a line of its own and give up. */
+  reject(errno: Errno, message: string): never {
+    this.log.write(`${message}\n`);
+    throw new Rejection(errno);
+  }
+
+  /** Give up; what is wrong is in the log already. */
+  fail(errno: Errno): never {
+    throw new Rejection(errno);
+  }
+
+  newId(): number {
+    return ++this.idGen;
+  }
+
+  map(index: number): MapFacts {
+    return this.maps[index] as MapFacts;
+  }
+
+  /** The index of the map that a map of maps holds. */
+  innerMap(map: MapFacts): number {
+    const inner = map.innerMap as MapFacts;
+    const known = this.maps.indexOf(inner);
+    return known >= 0 ? known : this.maps.push(inner) - 1;
+  }
+
+  /** Arguments of a function that is verified by itself: numbers, or the context. */
+  setGlobalArgs(index: number): void {
+    const args = this.globalArgs.get(index) ?? [];
+    args.forEach((kind, i) => {
+      if (kind === 'ctx') setPointer(this.frame, regAt(i + 1), regTypes.ctx);
+      else setScalar(this.frame, regAt(i + 1));
+    });
+  }
+
+  checkGlobalArgs(index: number): void {
+    if (this.unsupportedGlobals.has(index)) {
+      const name = this.subprogs[index]?.name ?? '';
+      this.reject('EINVAL', `Caller passes invalid args into func#${index} ('${name}')`);
+    }
+    const args = this.globalArgs.get(index) ?? [];
+    args.forEach((kind, i) => {
+      const r = regAt(i + 1);
+      const type = typeOf(this.frame, r);
+      this.touchReg(i + 1);
+      if (kind === 'ctx' ? type === regTypes.ctx : type === regTypes.scalar) return;
+      if (kind === 'any' && type !== regTypes.notInit && this.allowLeaks) return;
+      this.write(kind === 'ctx' ? `arg#${i} expects pointer to ctx\n` : `R${i + 1} is not a scalar\n`);
+      const name = this.subprogs[index]?.name ?? '';
+      this.reject('EINVAL', `Caller passes invalid args into func#${index} ('${name}')`);
+    });
+  }
+
+  touchReg(reg: number): void {
+    this.scratchedRegs |= 1 << reg;
+  }
+
+  touchSlot(slot: number): void {
+    if (slot < 32) this.scratchedLow |= 1 << slot;
+    else this.scratchedHigh |= 1 << (slot & 31);
+  }
+
+  touchAll(): void {
+    this.scratchedRegs = this.scratchedLow = this.scratchedHigh = -1;
+  }
+
+  get scratched(): boolean {
+    return (this.scratchedRegs | this.scratchedLow | this.scratchedHigh) !== 0;
+  }
+
+  /** A frame's stack reaches down to `-bytes`: there is room for it, and its subprogram needs it. */
+  growStack(frame: Frame, bytes: number): void {
+    const depth = Math.min(MAX_STACK, Math.ceil(bytes / 8) * 8);
+    frame.growTo(depth / 8);
+    const subprog = this.subprogs[frame.subprog] as Subprog;
+    if (subprog.stackDepth < depth) subprog.stackDepth = depth;
+  }
+
+  /** The subprogram that holds a slot. */
+  subprogAt(slot: number): number {
+    let low = 0;
+    let high = this.subprogs.length - 1;
+    while (low < high) {
+      const mid = (low + high + 1) >> 1;
+      if ((this.subprogs[mid] as Subprog).start <= slot) low = mid;
+      else high = mid - 1;
+    }
+    return low;
+  }
+
+  /** The subprogram that starts at a slot, or -1. */
+  subprogStarting(slot: number): number {
+    const index = this.subprogAt(slot);
+    return (this.subprogs[index] as Subprog).start === slot ? index : -1;
+  }
+}

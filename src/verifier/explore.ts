@@ -1,0 +1,214 @@
+/**
+ * The exploration: from a state, instruction by instruction along every path, depth first, until each has
+ * ended or is covered by an earlier one (do_check).
+ */
+
+import { Bug } from '../base/index.ts';
+import type { Insn } from '../isa/index.ts';
+import { doAlu } from './alu.ts';
+import { callSubprog, returnFromSubprog } from './calls.ts';
+import type { Env } from './env.ts';
+import { checkReturn } from './exit.ts';
+import { callHelper } from './helper-call.ts';
+import { pushHistory } from './history.ts';
+import { doJump } from './jumps.ts';
+import { doAtomic, doLoad, doPacketLoad, doStore, doWideLoad } from './memory-insns.ts';
+import { insnText, printChanges, printLine, printState } from './print.ts';
+import { checkNothingHeld } from './references.ts';
+import { newFrame, setPointer } from './regs.ts';
+import { invalidText } from './reserved.ts';
+import { regAt } from './state/frame.ts';
+import { regTypes } from './state/reg-types.ts';
+import { State } from './state/state.ts';
+import { isVisited } from './visited.ts';
+
+export const MAX_PROCESSED = 1_000_000;
+
+/** Explore subprogram `index` from its entry, alone (do_check_common). */
+export function explore(env: Env, index: number): void {
+  const state = new State();
+  state.frames.push(newFrame(0, { callsite: -1, subprog: index }));
+  env.state = state;
+  env.pending = [];
+  env.checkpoints = [];
+  env.insn = env.subprogs[index]?.start ?? 0;
+  env.prevInsn = -1;
+  state.firstInsn = env.insn;
+  state.lastInsn = -1;
+  env.touchAll();
+  env.lines?.restart();
+  if (index === 0) setPointer(state.frame, regAt(1), regTypes.ctx);
+  else env.setGlobalArgs(index);
+  walk(env);
+  if (!env.log.verbose) env.log.resetTo(0);
+}
+
+function walk(env: Env): void {
+  let entered = false;
+  for (;;) {
+    env.history = undefined;
+    if (++env.processed > MAX_PROCESSED) {
+      env.reject('E2BIG', `BPF program is too large. Processed ${env.processed} insn`);
+    }
+    env.state.lastInsn = env.prevInsn;
+    env.state.insn = env.insn;
+    let done = false;
+    if (env.prunePoint[env.insn] === 1 && isVisited(env)) {
+      printSafe(env, entered);
+      done = true;
+    } else {
+      if (env.jumpPoint[env.insn] === 1) pushHistory(env, 0, undefined);
+      if (env.log.on) {
+        if (env.log.verbose && entered) {
+          printFrom(env, '');
+          printState(env, env.state, { frame: env.state.curFrame, all: true });
+          entered = false;
+        }
+        printInsn(env);
+      }
+      env.seen[env.insn] = 1;
+      env.prevInsn = env.insn;
+      env.returnNow = false;
+      const outcome = step(env);
+      if (outcome === 'returned') entered = true;
+      done = outcome === 'ended';
+    }
+    if (!done) continue;
+    env.touchAll();
+    finishPath(env);
+    if (!resume(env)) return;
+    entered = true;
+  }
+}
+
+function printFrom(env: Env, what: string): void {
+  env.write(`\nfrom ${env.prevInsn} to ${env.insn}:${what}`);
+}
+
+function printSafe(env: Env, entered: boolean): void {
+  if (!env.log.on) return;
+  if (entered) printFrom(env, ' safe\n');
+  else env.write(`${env.insn}: safe\n`);
+}
+
+function printInsn(env: Env): void {
+  if (env.scratched) printChanges(env);
+  printLine(env, env.insn);
+  env.log.instruction(`${env.insn}: ${insnText(env, env.insn)}\n`);
+}
+
+type Outcome = 'on' | 'returned' | 'ended';
+
+/** One instruction; `env.insn` is where to go on. */
+function step(env: Env): Outcome {
+  const insn = env.insns[env.insn];
+  if (insn === undefined) throw new Bug(`slot ${env.insn} is no instruction`);
+  if (insn.op === 'invalid') return env.reject('EINVAL', invalidText(insn));
+  if (isJumpClass(insn)) env.jumpsProcessed++;
+  if (insn.op === 'exit') return doExit(env);
+  doInsn(env, insn);
+  if (env.returnNow) {
+    returnFromSubprog(env);
+    return 'on';
+  }
+  env.insn += insn.op === 'ldimm64' ? 2 : 1;
+  return 'on';
+}
+
+function isJumpClass(insn: Insn): boolean {
+  return (
+    insn.op === 'jmp' || insn.op === 'ja' || insn.op === 'call' || insn.op === 'exit' || insn.op === 'mayGoto'
+  );
+}
+
+function doInsn(env: Env, insn: Exclude<Insn, { op: 'exit' }>): void {
+  switch (insn.op) {
+    case 'alu':
+    case 'neg':
+    case 'swap':
+    case 'movsx':
+    case 'addrSpaceCast':
+      doAlu(env, insn);
+      return;
+    case 'load':
+    case 'loadAcquire':
+      doLoad(env, insn);
+      return;
+    case 'store':
+    case 'storeRelease':
+      doStore(env, insn);
+      return;
+    case 'atomic':
+      doAtomic(env, insn);
+      return;
+    case 'ldimm64':
+      doWideLoad(env, insn);
+      return;
+    case 'ldPacket':
+      doPacketLoad(env, insn);
+      return;
+    case 'jmp':
+      doJump(env, insn);
+      return;
+    case 'ja':
+      env.insn += insn.off;
+      return;
+    case 'mayGoto':
+      env.reject('EINVAL', 'may_goto is not supported');
+      return;
+    case 'call':
+      doCall(env, insn);
+      return;
+  }
+}
+
+function doCall(env: Env, insn: Extract<Insn, { op: 'call' }>): void {
+  switch (insn.kind) {
+    case 'helper':
+      callHelper(env, insn.imm);
+      return;
+    case 'subprog':
+      callSubprog(env, insn.imm);
+      return;
+    case 'kfunc':
+      env.missingKfunc = true;
+      return;
+  }
+}
+
+function doExit(env: Env): Outcome {
+  if (env.state.curFrame > 0) {
+    returnFromSubprog(env);
+    return 'returned';
+  }
+  checkNothingHeld(env, 'BPF_EXIT instruction in main prog');
+  checkReturn(env);
+  return 'ended';
+}
+
+/** A path has ended: checkpoints that it came through may be complete now (update_branch_counts). */
+function finishPath(env: Env): void {
+  let state: State | undefined = env.state;
+  while (state !== undefined) {
+    state.branches--;
+    if (state.branches > 0) return;
+    const done: State = state;
+    if (done !== env.state && isDropped(env, done)) env.freeStates--;
+    state = done.parent;
+  }
+}
+
+function isDropped(env: Env, state: State): boolean {
+  return env.droppedStates.delete(state);
+}
+
+/** Go on with the branch put aside last; false if there is none. */
+function resume(env: Env): boolean {
+  const next = env.pending.pop();
+  if (next === undefined) return false;
+  env.state = next.state;
+  env.insn = next.insn;
+  env.prevInsn = next.prevInsn;
+  if (!env.log.verbose) env.log.resetTo(next.logLength);
+  return true;
+}

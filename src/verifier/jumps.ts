@@ -1,0 +1,223 @@
+/**
+ * Conditional jumps: is the outcome known, and what does each outcome teach (check_cond_jmp_op).
+ */
+import type { Insn, JmpCond } from '../isa/index.ts';
+import { mapTypes } from '../uapi/map-types.ts';
+import { pushBranch } from './branches.ts';
+import { checkRead, isSecret } from './checks.ts';
+import { branchTaken, isConst, isConst32, refine, type Taken } from './domain/index.ts';
+import type { Env } from './env.ts';
+import { pushHistory } from './history.ts';
+import { collectLinked, syncLinked } from './linked.ts';
+import { matchPackets } from './packet-ranges.ts';
+import { markPrecise } from './precision.ts';
+import { printChanges } from './print.ts';
+import { dropReference } from './references.ts';
+import { copyReg, forEachReg, isNonNull, isPacketOrEnd, isScalar, setKnown, typeOf, word } from './regs.ts';
+import { type Frame, regAt } from './state/frame.ts';
+import { AUX0, ID, REF_OBJ_ID, TNUM_VALUE, TYPE } from './state/layout.ts';
+import { baseType, mayBeNull, regTypes, typeFlags } from './state/reg-types.ts';
+import { historyFlags, type LinkedReg, type State } from './state/state.ts';
+
+type Jump = Extract<Insn, { op: 'jmp' }>;
+
+/** Scratch registers of env.fake: both operands. */
+const LEFT = regAt(0);
+const RIGHT = regAt(1);
+
+const flipped: Readonly<Partial<Record<JmpCond, JmpCond>>> = {
+  gt: 'lt',
+  lt: 'gt',
+  ge: 'le',
+  le: 'ge',
+  sgt: 'slt',
+  slt: 'sgt',
+  sge: 'sle',
+  sle: 'sge',
+};
+
+/** Where to go on; the other way, if it is possible, is put aside. */
+export function doJump(env: Env, insn: Jump): void {
+  checkRead(env, insn.dst);
+  const frame = env.frame;
+  const dst = regAt(insn.dst);
+  const srcReg = 'reg' in insn.src ? insn.src.reg : -1;
+  let flags = 0;
+  if (srcReg >= 0) {
+    checkRead(env, srcReg);
+    const bothPackets = isPacketOrEnd(typeOf(frame, dst)) && isPacketOrEnd(typeOf(frame, regAt(srcReg)));
+    if (!bothPackets && isSecret(env, srcReg))
+      env.reject('EACCES', `R${srcReg} pointer comparison prohibited`);
+    if (typeOf(frame, regAt(srcReg)) === regTypes.stack) flags |= historyFlags.srcStack;
+  }
+  if (typeOf(frame, dst) === regTypes.stack) flags |= historyFlags.dstStack;
+  if (flags !== 0) pushHistory(env, flags, undefined);
+  loadOperands(env, insn);
+  const taken = isTaken(env, insn);
+  if (taken >= 0) {
+    if (isScalar(frame, dst)) markPrecise(env, insn.dst);
+    if (srcReg >= 0 && isScalar(frame, regAt(srcReg))) markPrecise(env, srcReg);
+    printChanges(env);
+    if (taken === 1) env.insn += insn.off;
+    return;
+  }
+  split(env, insn, srcReg);
+  printChanges(env);
+}
+
+function loadOperands(env: Env, insn: Jump): void {
+  copyReg({ file: env.fake, r: LEFT }, env.frame, regAt(insn.dst));
+  if ('reg' in insn.src) copyReg({ file: env.fake, r: RIGHT }, env.frame, regAt(insn.src.reg));
+  else setKnown(env.fake, RIGHT, BigInt(insn.src.imm));
+}
+
+/** is_branch_taken */
+function isTaken(env: Env, insn: Jump): Taken {
+  const { fake } = env;
+  const left = typeOf(fake, LEFT);
+  const right = typeOf(fake, RIGHT);
+  if (isPacketOrEnd(left) && isPacketOrEnd(right) && insn.bits === 64) return packetTaken(env, insn.cond);
+  const leftScalar = left === regTypes.scalar;
+  const rightScalar = right === regTypes.scalar;
+  if (leftScalar && rightScalar) return branchTaken(fake, LEFT, RIGHT, insn);
+  if (!leftScalar && !rightScalar) return -1;
+  // One pointer: only a comparison with zero can be decided.
+  const pointer = leftScalar ? right : left;
+  const scalar = leftScalar ? LEFT : RIGHT;
+  const known = insn.bits === 32 ? isConst32(fake, scalar) : isConst(fake, scalar);
+  const mask = insn.bits === 32 ? 0xffff_ffffn : 0xffff_ffff_ffff_ffffn;
+  if (!known || ((fake.u64[scalar + TNUM_VALUE] as bigint) & mask) !== 0n || !isNonNull(pointer)) return -1;
+  if (insn.cond === 'eq') return 0;
+  return insn.cond === 'ne' ? 1 : -1;
+}
+
+const BEYOND_END = -2;
+
+/** is_pkt_ptr_branch_taken */
+function packetTaken(env: Env, given: JmpCond): Taken {
+  const { fake } = env;
+  let cond = given;
+  let pkt = LEFT;
+  if (typeOf(fake, RIGHT) !== regTypes.packetEnd) {
+    if (typeOf(fake, LEFT) !== regTypes.packetEnd) return -1;
+    pkt = RIGHT;
+    cond = flipped[given] ?? given;
+  }
+  if (typeOf(fake, pkt) === regTypes.packetEnd) return -1;
+  const range = word(fake, pkt, AUX0);
+  if (range >= 0) return -1;
+  if ((cond === 'le' || cond === 'gt') && range === BEYOND_END) return cond === 'gt' ? 1 : 0;
+  if (cond === 'lt' || cond === 'ge') return cond === 'ge' ? 1 : 0;
+  return -1;
+}
+
+function split(env: Env, insn: Jump, srcReg: number): void {
+  const here = env.state;
+  const frame = here.frame;
+  const dst = regAt(insn.dst);
+  const src = srcReg >= 0 ? regAt(srcReg) : -1;
+  const linked: LinkedReg[] = [];
+  const linkId = (r: number): number => (r >= 0 && isScalar(frame, r) ? word(frame, r, ID) : 0);
+  if (linkId(src) !== 0) collectLinked(here, linkId(src), linked);
+  if (linkId(dst) !== 0) collectLinked(here, linkId(dst), linked);
+  const unique = dedupe(linked);
+  if (unique.length > 1) pushHistory(env, 0, unique);
+  const there = pushBranch(env, { insn: env.insn + insn.off + 1, prev: env.insn });
+  refineBoth(env, insn, there);
+  for (const r of [src, dst]) {
+    if (linkId(r) === 0) continue;
+    syncLinked(env, here, { r, linked: unique });
+    syncLinked(env, there, { r, linked: unique });
+  }
+  liftNull(env, insn, there);
+  const nullTest =
+    insn.bits === 64 && 'imm' in insn.src && insn.src.imm === 0 && (insn.cond === 'eq' || insn.cond === 'ne');
+  if (nullTest && mayBeNull(typeOf(frame, dst))) {
+    markNull(env, here, { reg: dst, isNull: insn.cond === 'ne' });
+    markNull(env, there, { reg: dst, isNull: insn.cond === 'eq' });
+    return;
+  }
+  if (matchPackets(insn, here, there)) return;
+  if (isSecret(env, insn.dst)) env.reject('EACCES', `R${insn.dst} pointer comparison prohibited`);
+}
+
+function dedupe(linked: readonly LinkedReg[]): LinkedReg[] {
+  return linked.filter(
+    (one, i) =>
+      linked.findIndex(
+        (two) => two.frame === one.frame && two.isReg === one.isReg && two.index === one.index,
+      ) === i,
+  );
+}
+
+/** reg_set_min_max */
+function refineBoth(env: Env, insn: Jump, there: State): void {
+  const { fake } = env;
+  if (!isScalar(fake, LEFT) || !isScalar(fake, RIGHT)) return;
+  const sides = [
+    { state: there, holds: true },
+    { state: env.state, holds: false },
+  ];
+  const same = 'reg' in insn.src && insn.src.reg === insn.dst;
+  if (same) return;
+  for (const { state, holds } of sides) {
+    loadOperandsOf(env, state, insn);
+    refine(fake, LEFT, RIGHT, { cond: insn.cond, bits: insn.bits, holds });
+    copyReg({ file: state.frame, r: regAt(insn.dst) }, fake, LEFT);
+    if ('reg' in insn.src) copyReg({ file: state.frame, r: regAt(insn.src.reg) }, fake, RIGHT);
+  }
+}
+
+function loadOperandsOf(env: Env, state: State, insn: Jump): void {
+  copyReg({ file: env.fake, r: LEFT }, state.frame, regAt(insn.dst));
+  if ('reg' in insn.src) copyReg({ file: env.fake, r: RIGHT }, state.frame, regAt(insn.src.reg));
+  else setKnown(env.fake, RIGHT, BigInt(insn.src.imm));
+}
+
+/** Two pointers that compare equal are both valid where one is. */
+function liftNull(env: Env, insn: Jump, there: State): void {
+  if (insn.bits === 32 || !('reg' in insn.src) || (insn.cond !== 'eq' && insn.cond !== 'ne')) return;
+  const frame = env.frame;
+  const types = [typeOf(frame, regAt(insn.dst)), typeOf(frame, regAt(insn.src.reg))] as const;
+  if (types.some((type) => type === regTypes.scalar || baseType(type) === regTypes.btfId)) return;
+  if (mayBeNull(types[0]) === mayBeNull(types[1])) return;
+  const equal = insn.cond === 'eq' ? there : env.state;
+  const reg = mayBeNull(types[1]) ? insn.src.reg : insn.dst;
+  markNotNull(env, equal.frame, regAt(reg));
+}
+
+/** mark_ptr_not_null_reg: what a checked pointer is depends on the map that it came from. */
+function markNotNull(env: Env, frame: Frame, r: number): void {
+  const w = 2 * r;
+  const type = frame.i32[w + TYPE] as number;
+  frame.i32[w + TYPE] = type & ~typeFlags.maybeNull;
+  if (baseType(type) !== regTypes.mapValue) return;
+  const map = env.map(frame.i32[w + AUX0] as number);
+  if (map.innerMap !== undefined) {
+    frame.i32[w + TYPE] = regTypes.constMapPtr;
+    frame.i32[w + AUX0] = env.innerMap(map);
+  } else if (map.type === mapTypes.xskmap.id) frame.i32[w + TYPE] = regTypes.xdpSock;
+  else if (map.type === mapTypes.sockmap.id || map.type === mapTypes.sockhash.id) {
+    frame.i32[w + TYPE] = regTypes.socket;
+  }
+}
+
+/** Every copy of the pointer is NULL, or is not (mark_ptr_or_null_regs). */
+function markNull(env: Env, state: State, mark: { reg: number; isNull: boolean }): void {
+  const id = word(state.frame, mark.reg, ID);
+  const ref = word(state.frame, mark.reg, REF_OBJ_ID);
+  if (ref !== 0 && ref === id && mark.isNull) dropReference(state, id);
+  const visit = (frame: Frame, r: number): void => {
+    const w = 2 * r;
+    if (!mayBeNull(frame.i32[w + TYPE] as number) || frame.i32[w + ID] !== id) return;
+    if (mark.isNull) {
+      frame.i32[w + TYPE] = regTypes.scalar;
+      frame.i32[w + ID] = 0;
+      frame.i32[w + REF_OBJ_ID] = 0;
+    } else {
+      markNotNull(env, frame, r);
+      frame.i32[w + ID] = 0;
+    }
+  };
+  forEachReg(state, visit);
+}

@@ -1,0 +1,75 @@
+/**
+ * Scalars that share an id hold the same value, or one that differs by a constant: what a branch teaches of
+ * one of them holds for the others (collect_linked_regs, sync_linked_regs).
+ */
+import { isConst, scalarAluImm } from './domain/index.ts';
+import type { Env } from './env.ts';
+import { ID_ADD_CONST } from './log/index.ts';
+import { copyReg, isScalar } from './regs.ts';
+import { type Frame, regAt, spilledAt } from './state/frame.ts';
+import { ID, OFF, type RegFile, SUBREG_DEF, TYPE } from './state/layout.ts';
+import { regTypes } from './state/reg-types.ts';
+import type { LinkedReg, State } from './state/state.ts';
+
+const MAX_LINKED = 6;
+
+/** Give a scalar that is about to be copied an id, so that the copies stay linked (assign_scalar_id_before_mov). */
+export function assignId(env: Env, file: RegFile, r: number): void {
+  const w = 2 * r;
+  if (file.i32[w + TYPE] !== regTypes.scalar) return;
+  if ((file.i32[w + ID] as number) & ID_ADD_CONST) {
+    file.i32[w + ID] = 0;
+    file.i32[w + OFF] = 0;
+  }
+  if (file.i32[w + ID] === 0 && !isConst(file, r)) file.i32[w + ID] = env.newId();
+}
+
+export function linkedIndex(linked: LinkedReg): number {
+  return linked.isReg ? regAt(linked.index) : spilledAt(linked.index);
+}
+
+/** Every register and slot of scalar id `id`; those beyond the sixth lose it. */
+export function collectLinked(state: State, id: number, into: LinkedReg[]): void {
+  const base = id & ~ID_ADD_CONST;
+  const visit = (frame: Frame, r: number, linked: LinkedReg): void => {
+    const w = 2 * r;
+    if (frame.i32[w + TYPE] !== regTypes.scalar) return;
+    if (((frame.i32[w + ID] as number) & ~ID_ADD_CONST) !== base) return;
+    if (into.length < MAX_LINKED) into.push(linked);
+    else frame.i32[w + ID] = 0;
+  };
+  for (let no = state.curFrame; no >= 0; no--) {
+    const frame = state.frames[no] as Frame;
+    for (let reg = 0; reg < 10; reg++) visit(frame, regAt(reg), { frame: no, isReg: true, index: reg });
+    for (let slot = 0; slot < frame.slots; slot++) {
+      if (frame.isSpilled(slot)) visit(frame, spilledAt(slot), { frame: no, isReg: false, index: slot });
+    }
+  }
+}
+
+/** The other linked registers of `state` learn what is now known of register `r` of its current frame. */
+export function syncLinked(env: Env, state: State, known: { r: number; linked: readonly LinkedReg[] }): void {
+  const { r, linked } = known;
+  const from = state.frame;
+  const w = 2 * r;
+  const id = from.i32[w + ID] as number;
+  const off = from.i32[w + OFF] as number;
+  for (const entry of linked) {
+    const frame = state.frames[entry.frame] as Frame;
+    const to = linkedIndex(entry);
+    const v = 2 * to;
+    if (!isScalar(frame, to) || (frame === from && to === r)) continue;
+    const otherId = frame.i32[v + ID] as number;
+    if ((otherId & ~ID_ADD_CONST) !== (id & ~ID_ADD_CONST)) continue;
+    const otherOff = frame.i32[v + OFF] as number;
+    const subreg = frame.i32[v + SUBREG_DEF] as number;
+    const plain = ((otherId | id) & ID_ADD_CONST) === 0 || otherOff === off;
+    copyReg({ file: frame, r: to }, from, r);
+    frame.i32[v + SUBREG_DEF] = subreg;
+    if (plain) continue;
+    frame.i32[v + OFF] = otherOff;
+    frame.i32[v + ID] = otherId;
+    scalarAluImm(frame, to, otherOff - off, { alu: 'add', bits: 64 });
+  }
+  if (state === env.state) for (const entry of linked) if (entry.isReg) env.touchReg(entry.index);
+}

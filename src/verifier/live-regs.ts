@@ -1,0 +1,134 @@
+/**
+ * Which registers an instruction may still need (compute_live_registers): a backward fixpoint over the
+ * control flow of each subprogram, as Linux computes it, for dropping dead registers before states are
+ * compared. `env.liveRegs[slot]` has bit n set where rn may be read before it is written.
+ */
+import type { Insn, InvalidInsn, Operand } from '../isa/index.ts';
+import { helperProtos } from '../uapi/helper-protos.ts';
+import { helperName } from '../uapi/helpers.ts';
+import { successors } from './cfg.ts';
+import type { Env } from './env.ts';
+
+const ALL = 0x3ff;
+const CALLER_SAVED = 0x3f;
+const R0 = 1;
+const NO_FP = 0x3ff;
+
+const bit = (reg: number): number => 1 << reg;
+const operandBit = (operand: Operand): number => ('reg' in operand ? bit(operand.reg) : 0);
+
+interface UseDef {
+  use: number;
+  def: number;
+}
+
+function useDef(insn: Insn | InvalidInsn | undefined, into: UseDef): void {
+  into.use = ALL;
+  into.def = 0;
+  if (insn === undefined) return;
+  switch (insn.op) {
+    case 'alu':
+      into.def = bit(insn.dst);
+      into.use = operandBit(insn.src) | (insn.alu === 'mov' ? 0 : bit(insn.dst));
+      return;
+    case 'neg':
+    case 'swap':
+      into.use = into.def = bit(insn.dst);
+      return;
+    case 'movsx':
+    case 'addrSpaceCast':
+    case 'load':
+    case 'loadAcquire':
+      into.def = bit(insn.dst);
+      into.use = bit(insn.src);
+      return;
+    case 'store':
+      into.use = bit(insn.dst) | operandBit(insn.src);
+      return;
+    case 'storeRelease':
+      into.use = bit(insn.dst) | bit(insn.src);
+      return;
+    case 'atomic':
+      into.use = bit(insn.dst) | bit(insn.src) | (insn.atomic === 'cmpxchg' ? R0 : 0);
+      if (insn.atomic === 'cmpxchg') into.def = R0;
+      else if (insn.fetch) into.def = bit(insn.src);
+      return;
+    case 'ldimm64':
+      into.def = bit(insn.dst);
+      into.use = 0;
+      return;
+    case 'ja':
+    case 'mayGoto':
+      into.use = 0;
+      return;
+    case 'jmp':
+      into.use = bit(insn.dst) | operandBit(insn.src);
+      return;
+    case 'exit':
+      into.use = R0;
+      return;
+    case 'call':
+      into.def = CALLER_SAVED;
+      into.use = insn.kind === 'helper' ? helperArgs(insn.imm) : CALLER_SAVED & ~R0;
+      return;
+    default:
+      return;
+  }
+}
+
+/** r1 … rn for a helper of n arguments. */
+function helperArgs(id: number): number {
+  const name = helperName(id);
+  const proto = name === undefined ? undefined : helperProtos[name];
+  if (proto === undefined) return CALLER_SAVED & ~R0;
+  return ((1 << proto.args.length) - 1) << 1;
+}
+
+export function findLiveRegs(env: Env): void {
+  const { count, insns } = env;
+  const use = new Uint16Array(count);
+  const def = new Uint16Array(count);
+  const one: UseDef = { use: 0, def: 0 };
+  for (let slot = 0; slot < count; slot++) {
+    useDef(insns[slot], one);
+    use[slot] = one.use & NO_FP;
+    def[slot] = one.def & NO_FP;
+  }
+  const order = postorder(env);
+  const live = env.liveRegs;
+  let changed = true;
+  while (changed) {
+    changed = false;
+    for (const slot of order) {
+      let out = 0;
+      for (const next of successors(env, slot)) out |= live[next] as number;
+      const now = (out & ~(def[slot] as number)) | (use[slot] as number);
+      if (now === live[slot]) continue;
+      live[slot] = now;
+      changed = true;
+    }
+  }
+}
+
+/** Slots of every subprogram, each after those it leads to where there is no loop. */
+function postorder(env: Env): readonly number[] {
+  const order: number[] = [];
+  const seen = new Uint8Array(env.count);
+  for (const subprog of env.subprogs) {
+    const path: [slot: number, edge: number][] = [[subprog.start, 0]];
+    seen[subprog.start] = 1;
+    while (path.length > 0) {
+      const top = path[path.length - 1] as [number, number];
+      const to = successors(env, top[0]);
+      const next = to[top[1]++];
+      if (next === undefined) {
+        order.push(top[0]);
+        path.pop();
+      } else if (seen[next] === 0) {
+        seen[next] = 1;
+        path.push([next, 0]);
+      }
+    }
+  }
+  return order;
+}

@@ -1,0 +1,121 @@
+/** Instructions that load and store: their operands, then their access (check_load_mem, check_atomic …). */
+import type { Insn } from '../isa/index.ts';
+import { pushBranch } from './branches.ts';
+import { checkRead, checkWrite, isSecret, overwrite } from './checks.ts';
+import type { Env } from './env.ts';
+import { accessMemory, checkUnmoved, rememberPointer } from './memory.ts';
+import { checkNothingHeld } from './references.ts';
+import { isPacket, isSock, setKnown, setNotInit, setPointer, setScalar, typeOf } from './regs.ts';
+import { regAt } from './state/frame.ts';
+import { AUX0, OFF, SUBREG_DEF } from './state/layout.ts';
+import { baseType, regTypeName, regTypes } from './state/reg-types.ts';
+
+type InsnOf<K extends Insn['op']> = Extract<Insn, { op: K }>;
+
+export function doLoad(env: Env, insn: InsnOf<'load'> | InsnOf<'loadAcquire'>): void {
+  checkRead(env, insn.src);
+  checkWrite(env, insn.dst);
+  const type = typeOf(env.frame, regAt(insn.src));
+  const acquire = insn.op === 'loadAcquire';
+  accessMemory(env, {
+    reg: insn.src,
+    off: insn.off,
+    size: insn.size,
+    write: false,
+    value: insn.dst,
+    signed: insn.op === 'load' && insn.signed,
+    aligned: acquire,
+  });
+  rememberPointer(env, type);
+  if (acquire && !atomicAllowed(type)) {
+    env.reject('EACCES', `BPF_ATOMIC loads from R${insn.src} ${regTypeName(type)} is not allowed`);
+  }
+}
+
+export function doStore(env: Env, insn: InsnOf<'store'> | InsnOf<'storeRelease'>): void {
+  const release = insn.op === 'storeRelease';
+  const src = release ? insn.src : 'reg' in insn.src ? insn.src.reg : -1;
+  if (src >= 0) checkRead(env, src);
+  checkRead(env, insn.dst);
+  const type = typeOf(env.frame, regAt(insn.dst));
+  if (release && !atomicAllowed(type)) {
+    env.reject('EACCES', `BPF_ATOMIC stores into R${insn.dst} ${regTypeName(type)} is not allowed`);
+  }
+  const access = { reg: insn.dst, off: insn.off, size: insn.size, write: true, aligned: release };
+  if (src >= 0) accessMemory(env, { ...access, value: src });
+  else {
+    const imm = !release && 'imm' in insn.src ? insn.src.imm : 0;
+    accessMemory(env, { ...access, value: -2, imm });
+  }
+  rememberPointer(env, type);
+}
+
+/** atomic_ptr_type_ok */
+function atomicAllowed(type: number): boolean {
+  return type !== regTypes.ctx && !isPacket(type) && type !== regTypes.flowKeys && !isSock(baseType(type));
+}
+
+export function doAtomic(env: Env, insn: InsnOf<'atomic'>): void {
+  checkRead(env, insn.src);
+  checkRead(env, insn.dst);
+  if (insn.atomic === 'cmpxchg') {
+    checkRead(env, 0);
+    if (isSecret(env, 0)) env.reject('EACCES', 'R0 leaks addr into mem');
+  }
+  if (isSecret(env, insn.src)) env.reject('EACCES', `R${insn.src} leaks addr into mem`);
+  const type = typeOf(env.frame, regAt(insn.dst));
+  if (!atomicAllowed(type)) {
+    env.reject('EACCES', `BPF_ATOMIC stores into R${insn.dst} ${regTypeName(type)} is not allowed`);
+  }
+  let loaded = -1;
+  if (insn.fetch) {
+    loaded = insn.atomic === 'cmpxchg' ? 0 : insn.src;
+    overwrite(env, loaded);
+  }
+  const access = { reg: insn.dst, off: insn.off, size: insn.size, aligned: true };
+  accessMemory(env, { ...access, write: false, value: -1 });
+  if (loaded >= 0) accessMemory(env, { ...access, write: false, value: loaded });
+  accessMemory(env, { ...access, write: true, value: -1 });
+}
+
+export function doWideLoad(env: Env, insn: InsnOf<'ldimm64'>): void {
+  overwrite(env, insn.dst);
+  const r = regAt(insn.dst);
+  const frame = env.frame;
+  const load = env.wideLoads.get(env.insn);
+  if (load === undefined) {
+    setKnown(frame, r, (BigInt(insn.hi) << 32n) | BigInt(insn.lo >>> 0));
+    return;
+  }
+  setPointer(frame, r, load.kind === 'map' ? regTypes.constMapPtr : regTypes.mapValue);
+  frame.i32[2 * r + AUX0] = load.map;
+  if (load.kind === 'value') frame.i32[2 * r + OFF] = load.offset;
+}
+
+const CALLER_SAVED = 6;
+const CTX = 6;
+const packetLoaders: readonly (string | undefined)[] = ['socket_filter', 'sched_cls', 'sched_act'];
+
+/** Classic packet loads: beyond the packet's end they end the program, or the subprogram, with r0 = 0. */
+export function doPacketLoad(env: Env, insn: InsnOf<'ldPacket'>): void {
+  if (!packetLoaders.includes(env.progType)) {
+    env.reject('EINVAL', 'BPF_LD_[ABS|IND] instructions not allowed for this program type');
+  }
+  checkRead(env, CTX);
+  checkNothingHeld(env, 'BPF_LD_[ABS|IND]');
+  if (typeOf(env.frame, regAt(CTX)) !== regTypes.ctx) {
+    env.reject('EINVAL', 'at the time of BPF_LD_ABS|IND R6 != pointer to skb');
+  }
+  if (insn.src !== undefined) checkRead(env, insn.src);
+  checkUnmoved(env, CTX);
+  for (let reg = 0; reg < CALLER_SAVED; reg++) {
+    setNotInit(env.frame, regAt(reg));
+    env.touchReg(reg);
+  }
+  setScalar(env.frame, regAt(0));
+  env.frame.i32[2 * regAt(0) + SUBREG_DEF] = env.insn + 1;
+  if (env.state.curFrame === 0) return;
+  pushBranch(env, { insn: env.insn + 1, prev: env.insn });
+  setKnown(env.frame, regAt(0), 0n);
+  env.returnNow = true;
+}

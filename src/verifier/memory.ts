@@ -1,0 +1,460 @@
+/**
+ * Loads and stores: may this access happen, by the kind of pointer it goes through, and what does a load leave
+ * in its register (check_mem_access). The stack has a file of its own.
+ */
+
+import { type CtxPointer, ctxField, SOCK_SIZE, sockFields } from '../uapi/contexts.ts';
+import { mapTypes } from '../uapi/map-types.ts';
+import { isSecret } from './checks.ts';
+import { coerceSize, coerceSizeSx, isConst } from './domain/index.ts';
+import type { Env } from './env.ts';
+import { tnumText } from './log/index.ts';
+import { specialAt } from './map-special.ts';
+import { isPacket, isSock, setKnown, setPointer, setScalar, typeOf, word } from './regs.ts';
+import { checkStackBounds, readStack, writeStack } from './stack.ts';
+import { regAt } from './state/frame.ts';
+import { AUX0, ID, OFF, SMIN, TNUM_MASK, TNUM_VALUE, UMAX } from './state/layout.ts';
+import { baseType, mayBeNull, type RegType, regTypeName, regTypes, typeFlags } from './state/reg-types.ts';
+import type { MapFacts } from './types.ts';
+
+/** BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG. */
+export const RDONLY_PROG = 1 << 7;
+const WRONLY_PROG = 1 << 8;
+const MAX_VAR_OFF = 1n << 29n;
+const S64_MIN = -(1n << 63n);
+const FLOW_KEYS_SIZE = 56n;
+const NET_IP_ALIGN = 2n;
+
+export interface Access {
+  /** The pointer. */
+  readonly reg: number;
+  readonly off: number;
+  readonly size: number;
+  readonly write: boolean;
+  /** The register loaded or stored; -1 is none, -2 the immediate `imm`. */
+  readonly value: number;
+  readonly imm?: number;
+  readonly signed?: boolean;
+  /** Atomics must be aligned. */
+  readonly aligned?: boolean;
+}
+
+/** The least set bit of value and mask decides whether every possible address is aligned. */
+function isAligned(env: Env, r: number, access: { off: bigint; size: number }): boolean {
+  const file = env.frame;
+  const low = (file.u64[r + TNUM_MASK] as bigint) | ((file.u64[r + TNUM_VALUE] as bigint) + access.off);
+  // A mask bit and a constant bit below the size make some address unaligned, whatever they add up to.
+  return (BigInt.asUintN(64, low) & BigInt(access.size - 1)) === 0n;
+}
+
+/** `0x10`, `0`, `(0x0; 0xff)`: a pointer's variable offset in messages (tnum_strn). */
+export function offText(env: Env, r: number): string {
+  const file = env.frame;
+  if (!isConst(file, r)) return tnumText(file, r);
+  const value = file.u64[r + TNUM_VALUE] as bigint;
+  return value === 0n ? '0' : `0x${value.toString(16)}`;
+}
+
+const alignmentNames: Readonly<Record<number, string>> = {
+  [regTypes.flowKeys]: 'flow keys ',
+  [regTypes.mapKey]: 'key ',
+  [regTypes.mapValue]: 'value ',
+  [regTypes.ctx]: 'context ',
+  [regTypes.stack]: 'stack ',
+  [regTypes.socket]: 'sock ',
+  [regTypes.sockCommon]: 'sock_common ',
+  [regTypes.tcpSock]: 'tcp_sock ',
+  [regTypes.xdpSock]: 'xdp_sock ',
+};
+
+/** check_ptr_alignment */
+export function checkAlignment(
+  env: Env,
+  reg: number,
+  access: { off: number; size: number; strict: boolean },
+): void {
+  const r = regAt(reg);
+  const { off, size } = access;
+  const type = typeOf(env.frame, r);
+  const fixed = word(env.frame, r, OFF);
+  const strict = access.strict || env.strictAlignment || type === regTypes.stack;
+  if (!strict || size === 1) return;
+  if (isPacket(type)) {
+    if (isAligned(env, r, { off: NET_IP_ALIGN + BigInt(fixed + off), size })) return;
+    env.reject('EACCES', `misaligned packet access off 2+${offText(env, r)}+${fixed}+${off} size ${size}`);
+  }
+  if (isAligned(env, r, { off: BigInt(fixed + off), size })) return;
+  const name = alignmentNames[baseType(type)] ?? '';
+  env.reject('EACCES', `misaligned ${name}access off ${offText(env, r)}+${fixed}+${off} size ${size}`);
+}
+
+/** A pointer that must not have been moved (__check_ptr_off_reg). */
+export function checkUnmoved(env: Env, reg: number, fixedOk = false): void {
+  const r = regAt(reg);
+  const file = env.frame;
+  const off = word(file, r, OFF);
+  const name = regTypeName(typeOf(file, r));
+  if (off < 0) env.reject('EACCES', `negative offset ${name} ptr R${reg} off=${off} disallowed`);
+  if (!fixedOk && off !== 0) {
+    env.reject('EACCES', `dereference of modified ${name} ptr R${reg} off=${off} disallowed`);
+  }
+  if (isConst(file, r) && file.u64[r + TNUM_VALUE] === 0n) return;
+  env.reject('EACCES', `variable ${name} access var_off=${offText(env, r)} disallowed`);
+}
+
+/** How much memory there is behind a pointer, and the words for an access outside. */
+interface Region {
+  readonly reg: number;
+  readonly off: bigint;
+  readonly size: number;
+  readonly limit: number;
+  readonly zeroOk: boolean;
+}
+
+function inRegion(region: Region, off: bigint): boolean {
+  const sizeOk = region.size > 0 || (region.size === 0 && region.zeroOk);
+  return off >= 0n && sizeOk && off + BigInt(region.size) <= BigInt(region.limit);
+}
+
+function outsideText(env: Env, region: Region, off: bigint): string {
+  const r = regAt(region.reg);
+  const type = typeOf(env.frame, r);
+  const at = `off=${BigInt.asIntN(32, off)} size=${region.size}`;
+  switch (type) {
+    case regTypes.mapKey:
+      return `invalid access to map key, key_size=${region.limit} ${at}`;
+    case regTypes.mapValue:
+      return `invalid access to map value, value_size=${region.limit} ${at}`;
+    case regTypes.packet:
+    case regTypes.packetMeta:
+    case regTypes.packetEnd:
+      return `invalid access to packet, ${at}, R${region.reg}(id=${word(env.frame, r, ID)},off=${off},r=${region.limit})`;
+    default:
+      return `invalid access to memory, mem_size=${region.limit} ${at}`;
+  }
+}
+
+/** check_mem_region_access */
+function checkRegion(env: Env, region: Region): void {
+  const { reg, off } = region;
+  const file = env.frame;
+  const r = regAt(reg);
+  const smin = file.i64[r + SMIN] as bigint;
+  const umax = file.u64[r + UMAX] as bigint;
+  const lowest = smin + off;
+  if (smin < 0n && (smin === S64_MIN || BigInt.asIntN(32, lowest) !== lowest || lowest < 0n)) {
+    env.reject(
+      'EACCES',
+      `R${reg} min value is negative, either use unsigned index or do a if (index >=0) check.`,
+    );
+  }
+  if (!inRegion(region, BigInt.asIntN(32, lowest))) {
+    env.write(`${outsideText(env, region, lowest)}\n`);
+    env.reject('EACCES', `R${reg} min value is outside of the allowed memory range`);
+  }
+  if (umax >= MAX_VAR_OFF) {
+    env.reject('EACCES', `R${reg} unbounded memory access, make sure to bounds check any such access`);
+  }
+  if (!inRegion(region, umax + off)) {
+    env.write(`${outsideText(env, region, umax + off)}\n`);
+    env.reject('EACCES', `R${reg} max value is outside of the allowed memory range`);
+  }
+}
+
+/** Memory that an instruction or a helper touches through a pointer to a region. */
+export interface MemoryUse {
+  readonly reg: number;
+  /** Without the pointer's own offset. */
+  readonly off: number;
+  readonly size: number;
+  readonly write: boolean;
+  readonly zeroOk: boolean;
+  readonly byHelper: boolean;
+}
+
+export function checkPacket(env: Env, use: MemoryUse): void {
+  const file = env.frame;
+  const r = regAt(use.reg);
+  const off = BigInt(use.off + word(file, r, OFF));
+  if ((file.i64[r + SMIN] as bigint) < 0n) {
+    env.reject(
+      'EACCES',
+      `R${use.reg} min value is negative, either use unsigned index or do a if (index >=0) check.`,
+    );
+  }
+  const range = word(file, r, AUX0);
+  const region = { reg: use.reg, off, size: use.size, limit: range, zeroOk: use.zeroOk };
+  if (range >= 0 && inRegion(region, off)) return;
+  if (range >= 0) env.write(`${outsideText(env, region, off)}\n`);
+  env.reject(range < 0 ? 'EINVAL' : 'EACCES', `R${use.reg} offset is outside of the packet`);
+}
+
+export function checkMapAccessType(env: Env, use: MemoryUse, map: MapFacts): void {
+  const off = use.off + word(env.frame, regAt(use.reg), OFF);
+  const forbidden = use.write ? RDONLY_PROG : WRONLY_PROG;
+  if ((map.flags & forbidden) === 0) return;
+  const what = use.write ? 'write into' : 'read from';
+  env.reject('EACCES', `${what} map forbidden, value_size=${map.valueSize} off=${off} size=${use.size}`);
+}
+
+export function checkMapValue(env: Env, use: MemoryUse): void {
+  const file = env.frame;
+  const r = regAt(use.reg);
+  const map = env.map(word(file, r, AUX0));
+  checkMapAccessType(env, use, map);
+  const off = BigInt(use.off + word(file, r, OFF));
+  checkRegion(env, { reg: use.reg, off, size: use.size, limit: map.valueSize, zeroOk: use.zeroOk });
+  const min = Number(off + (file.i64[r + SMIN] as bigint));
+  const max = Number(off + (file.u64[r + UMAX] as bigint)) + use.size;
+  const special = specialAt(map, min, max);
+  if (special === undefined) return;
+  env.reject(
+    'EACCES',
+    use.byHelper
+      ? `${special} cannot be accessed indirectly by helper`
+      : `${special} cannot be accessed directly by load/store`,
+  );
+}
+
+export function checkMapKey(env: Env, use: MemoryUse): void {
+  const r = regAt(use.reg);
+  const map = env.map(word(env.frame, r, AUX0));
+  if (use.write) env.reject('EACCES', `R${use.reg} cannot write into ${regTypeName(typeOf(env.frame, r))}`);
+  const off = BigInt(use.off + word(env.frame, r, OFF));
+  checkRegion(env, { reg: use.reg, off, size: use.size, limit: map.keySize, zeroOk: false });
+}
+
+export function checkMem(env: Env, use: MemoryUse): void {
+  const r = regAt(use.reg);
+  const type = typeOf(env.frame, r);
+  if (mayBeNull(type)) env.reject('EACCES', `R${use.reg} invalid mem access '${regTypeName(type)}'`);
+  if (use.write && (type & typeFlags.rdonly) !== 0) {
+    env.reject('EACCES', `R${use.reg} cannot write into ${regTypeName(type)}`);
+  }
+  const off = BigInt(use.off + word(env.frame, r, OFF));
+  checkRegion(env, {
+    reg: use.reg,
+    off,
+    size: use.size,
+    limit: word(env.frame, r, AUX0) >>> 0,
+    zeroOk: use.zeroOk,
+  });
+}
+
+/** Program types that may write packets, and those that may only read them (may_access_direct_pkt_data). */
+const packetWriters = new Set([
+  'sched_cls',
+  'sched_act',
+  'xdp',
+  'lwt_xmit',
+  'sk_skb',
+  'sk_msg',
+  'cgroup_sockopt',
+]);
+const packetReaders = new Set([
+  'lwt_in',
+  'lwt_out',
+  'lwt_seg6local',
+  'sk_reuseport',
+  'flow_dissector',
+  'cgroup_skb',
+  'sock_ops',
+]);
+
+export function mayUsePacket(env: Env, write: boolean): boolean {
+  const type = env.progType ?? '';
+  return packetWriters.has(type) || (!write && packetReaders.has(type));
+}
+
+const ctxPointers: Readonly<Record<CtxPointer, RegType>> = {
+  packet: regTypes.packet,
+  packetMeta: regTypes.packetMeta,
+  packetEnd: regTypes.packetEnd,
+  flowKeys: regTypes.flowKeys,
+  socket: regTypes.socket,
+  socketOrNull: regTypes.socket | typeFlags.maybeNull,
+  sockCommonOrNull: regTypes.sockCommon | typeFlags.maybeNull,
+  tpBuffer: regTypes.tpBuffer,
+};
+
+function accessCtx(env: Env, access: Access): void {
+  const { reg, write, value } = access;
+  leakCheck(env, access, 'ctx');
+  checkUnmoved(env, reg);
+  const off = access.off + word(env.frame, regAt(reg), OFF);
+  const field =
+    env.context === undefined
+      ? undefined
+      : ctxField(env.context, {
+          off,
+          size: access.size,
+          write,
+          signed: access.signed === true,
+          attachType: env.input.expectedAttachType,
+        });
+  const needsBpf =
+    field?.pointer !== undefined && env.progType === 'cgroup_skb' && isPacketPointer(field.pointer);
+  if (field === undefined || (needsBpf && !env.input.capabilities.bpf)) {
+    env.reject('EACCES', `invalid bpf_context access off=${off} size=${access.size}`);
+  }
+  if (write || value < 0) return;
+  const to = regAt(value);
+  if (field.pointer === undefined) {
+    setScalar(env.frame, to);
+    return;
+  }
+  const type = ctxPointers[field.pointer];
+  setPointer(env.frame, to, type);
+  if (mayBeNull(type)) env.frame.i32[2 * to + ID] = env.newId();
+}
+
+const isPacketPointer = (pointer: CtxPointer): boolean => pointer === 'packet' || pointer === 'packetEnd';
+
+function leakCheck(env: Env, access: Access, into: string): void {
+  if (!access.write || access.value < 0 || !isSecret(env, access.value)) return;
+  env.reject('EACCES', `R${access.value} leaks addr into ${into}`);
+}
+
+function loadUnknown(env: Env, access: Access): void {
+  if (!access.write && access.value >= 0) setScalar(env.frame, regAt(access.value));
+}
+
+function useOf(access: Access): MemoryUse {
+  return {
+    reg: access.reg,
+    off: access.off,
+    size: access.size,
+    write: access.write,
+    zeroOk: false,
+    byHelper: false,
+  };
+}
+
+/** The bytes that a load from a read-only, frozen array yields, as a number; undefined where not known. */
+function constantLoad(env: Env, access: Access): bigint | undefined {
+  const file = env.frame;
+  const r = regAt(access.reg);
+  const map = env.map(word(file, r, AUX0));
+  if (!isConst(file, r) || !map.frozen || (map.flags & RDONLY_PROG) === 0 || map.readConstant === undefined) {
+    return undefined;
+  }
+  const off = access.off + word(file, r, OFF) + Number(file.i64[r + TNUM_VALUE]);
+  const bytes = map.readConstant(off, access.size);
+  if (bytes === undefined || bytes.length !== access.size) return undefined;
+  let value = 0n;
+  for (let i = access.size - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[i] as number);
+  return access.signed === true ? BigInt.asIntN(8 * access.size, value) : value;
+}
+
+function accessMapValue(env: Env, access: Access): void {
+  leakCheck(env, access, 'map');
+  checkMapValue(env, useOf(access));
+  if (access.write || access.value < 0) return;
+  const constant = constantLoad(env, access);
+  if (constant === undefined) setScalar(env.frame, regAt(access.value));
+  else setKnown(env.frame, regAt(access.value), constant);
+}
+
+/** The sizes of what socket pointers show; their fields are those of struct bpf_sock and its relatives. */
+function accessSock(env: Env, access: Access): void {
+  const r = regAt(access.reg);
+  const type = typeOf(env.frame, r);
+  const name = regTypeName(type);
+  if (access.write) env.reject('EACCES', `R${access.reg} cannot write into ${name}`);
+  if ((env.frame.i64[r + SMIN] as bigint) < 0n) {
+    env.reject(
+      'EACCES',
+      `R${access.reg} min value is negative, either use unsigned index or do a if (index >=0) check.`,
+    );
+  }
+  const off = access.off + word(env.frame, r, OFF);
+  if (!sockAllows(type, off, access.size)) {
+    env.reject('EACCES', `R${access.reg} invalid ${name} access off=${off} size=${access.size}`);
+  }
+  loadUnknown(env, access);
+}
+
+/** struct bpf_tcp_sock: words, and two 64-bit counters at the end. */
+const TCP_SOCK_SIZE = 96;
+const TCP_SOCK_LONGS = [80, 88];
+
+function sockAllows(type: RegType, off: number, size: number): boolean {
+  if (type === regTypes.tcpSock) {
+    if (off < 0 || off >= TCP_SOCK_SIZE || off % size !== 0) return false;
+    return TCP_SOCK_LONGS.includes(off) ? size === 8 : size === 4;
+  }
+  if (type === regTypes.xdpSock) return off === 0 && size === 4;
+  if (type === regTypes.sockCommon && !commonField(off)) return false;
+  const access = { off, size, write: false, signed: false, attachType: 0 };
+  return ctxField({ size: SOCK_SIZE, fields: sockFields }, access) !== undefined;
+}
+
+/** A sock_common has no type, protocol, mark, priority or bound device (bpf_sock_common_is_valid_access). */
+function commonField(off: number): boolean {
+  return !(off < 4 || (off >= 8 && off < 24));
+}
+
+/** check_mem_access */
+export function accessMemory(env: Env, access: Access): void {
+  const { reg, size, write, value } = access;
+  const r = regAt(reg);
+  const type = typeOf(env.frame, r);
+  checkAlignment(env, reg, { off: access.off, size, strict: access.aligned === true });
+  const off = access.off + word(env.frame, r, OFF);
+  if (type === regTypes.mapKey) {
+    if (write) env.reject('EACCES', `write to change key R${reg} not allowed`);
+    checkMapKey(env, useOf(access));
+    loadUnknown(env, access);
+  } else if (type === regTypes.mapValue) accessMapValue(env, access);
+  else if (baseType(type) === regTypes.mem) {
+    leakCheck(env, access, 'mem');
+    checkMem(env, useOf(access));
+    loadUnknown(env, access);
+  } else if (type === regTypes.ctx) accessCtx(env, access);
+  else if (type === regTypes.stack) {
+    checkStackBounds(env, { reg, off, size }, write);
+    const stackAccess =
+      access.imm === undefined ? { reg, off, size, value } : { reg, off, size, value, imm: access.imm };
+    if (write) writeStack(env, stackAccess);
+    else readStack(env, stackAccess);
+  } else if (isPacket(type)) {
+    if (write && !mayUsePacket(env, true)) env.reject('EACCES', 'cannot write into packet');
+    leakCheck(env, access, 'packet');
+    checkPacket(env, useOf(access));
+    loadUnknown(env, access);
+  } else if (type === regTypes.flowKeys) {
+    leakCheck(env, access, 'flow keys');
+    if (off < 0 || BigInt(off + size) > FLOW_KEYS_SIZE) {
+      env.reject('EACCES', `invalid access to flow keys off=${off} size=${size}`);
+    }
+    loadUnknown(env, access);
+  } else if (isSock(type)) accessSock(env, access);
+  else env.reject('EACCES', `R${reg} invalid mem access '${regTypeName(type)}'`);
+  if (write || value < 0 || size === 8) return;
+  const to = regAt(value);
+  if (typeOf(env.frame, to) !== regTypes.scalar) return;
+  if (access.signed === true) coerceSizeSx(env.frame, to, size);
+  else coerceSize(env.frame, to, size);
+}
+
+/** Kinds of pointer that one instruction may not mix with others (reg_type_mismatch_ok). */
+function mixes(type: RegType): boolean {
+  const base = baseType(type);
+  return base !== regTypes.ctx && !isSock(base) && base !== regTypes.btfId && base !== regTypes.arena;
+}
+
+/** An instruction is rewritten by its pointer's kind, which must be the same on every path (save_aux_ptr_type). */
+export function rememberPointer(env: Env, type: RegType): void {
+  const before = env.pointerSeen[env.insn] as number;
+  if (before === regTypes.notInit) {
+    env.pointerSeen[env.insn] = type;
+    return;
+  }
+  if (before === type || (mixes(type) && mixes(before))) return;
+  env.reject('EINVAL', 'same insn cannot be used with different pointers');
+}
+
+/** Whether the values of a map are shared between elements, so that an id tells them apart. */
+export function isArrayMap(map: MapFacts): boolean {
+  return map.type === mapTypes.array.id || map.type === mapTypes.percpu_array.id;
+}

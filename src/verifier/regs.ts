@@ -1,0 +1,140 @@
+/**
+ * Whole registers: what a register becomes when it is set, and the few questions that every part asks of one.
+ * A register is a frame (or another register file) and an index (state/layout.ts).
+ */
+import { isConst, setConst, setUnknown } from './domain/index.ts';
+import { Frame, regAt, spilledAt } from './state/frame.ts';
+import { FRAME_NO, REG_QWORDS, type RegFile, SPARE, TNUM_VALUE, TYPE, UMAX } from './state/layout.ts';
+import { baseType, mayBeNull, type RegType, regTypes, typeFlags, typeFlagsOf } from './state/reg-types.ts';
+import type { State } from './state/state.ts';
+
+export function typeOf(file: RegFile, r: number): RegType {
+  return file.i32[2 * r + TYPE] as number;
+}
+
+/** Everything but ranges and tnum becomes zero, then the type is set. */
+function retype(file: RegFile, r: number, type: RegType): void {
+  const w = 2 * r;
+  for (let i = TYPE; i <= SPARE; i++) file.i32[w + i] = 0;
+  file.i32[w + TYPE] = type;
+}
+
+export function setNotInit(file: RegFile, r: number): void {
+  setUnknown(file, r);
+  retype(file, r, regTypes.notInit);
+}
+
+export function setScalar(file: RegFile, r: number): void {
+  setUnknown(file, r);
+  retype(file, r, regTypes.scalar);
+}
+
+export function setKnown(file: RegFile, r: number, value: bigint): void {
+  setConst(file, r, value);
+  retype(file, r, regTypes.scalar);
+}
+
+/** A pointer without offset. */
+export function setPointer(file: RegFile, r: number, type: RegType): void {
+  setConst(file, r, 0n);
+  retype(file, r, type);
+}
+
+/** Word `word` (layout.ts) of a register. */
+export function word(file: RegFile, r: number, at: number): number {
+  return file.i32[2 * r + at] as number;
+}
+
+export function setWord(file: RegFile, r: number, set: { readonly at: number; readonly to: number }): void {
+  file.i32[2 * r + set.at] = set.to;
+}
+
+export function isScalar(file: RegFile, r: number): boolean {
+  return typeOf(file, r) === regTypes.scalar;
+}
+
+/** A scalar that is known to be zero (register_is_null). */
+export function isNull(file: RegFile, r: number): boolean {
+  return isScalar(file, r) && isConst(file, r) && file.u64[r + TNUM_VALUE] === 0n;
+}
+
+export function isPacket(type: RegType): boolean {
+  return type === regTypes.packet || type === regTypes.packetMeta;
+}
+
+export function isPacketOrEnd(type: RegType): boolean {
+  return isPacket(type) || type === regTypes.packetEnd;
+}
+
+export function isSock(type: RegType): boolean {
+  return (
+    type === regTypes.socket ||
+    type === regTypes.sockCommon ||
+    type === regTypes.tcpSock ||
+    type === regTypes.xdpSock
+  );
+}
+
+/** How many low bits of a scalar may be set (get_reg_width). */
+export function widthOf(file: RegFile, r: number): number {
+  const umax = file.u64[r + UMAX] as bigint;
+  return umax === 0n ? 0 : umax.toString(2).length;
+}
+
+/** Whether at most the low `bits` bits may be set. */
+export function fitsBits(file: RegFile, r: number, bits: number): boolean {
+  return bits >= 64 || (file.u64[r + UMAX] as bigint) < 1n << BigInt(bits);
+}
+
+/** A pointer that is never zero (reg_not_null). */
+export function isNonNull(type: RegType): boolean {
+  if (mayBeNull(type)) return false;
+  switch (baseType(type)) {
+    case regTypes.socket:
+    case regTypes.tcpSock:
+    case regTypes.mapValue:
+    case regTypes.mapKey:
+    case regTypes.sockCommon:
+    case regTypes.constMapPtr:
+      return true;
+    case regTypes.mem:
+      return (typeFlagsOf(type) & typeFlags.untrusted) === 0;
+    default:
+      return false;
+  }
+}
+
+export function copyReg(to: { file: RegFile; r: number }, file: RegFile, r: number): void {
+  const src = file.i32;
+  const dst = to.file.i32;
+  let d = to.r * 2;
+  let s = r * 2;
+  for (let i = 0; i < REG_QWORDS * 2; i++) dst[d++] = src[s++] as number;
+}
+
+/** Whether what a register adds up to is the same constant offset: no variable part. */
+export function varOff(file: RegFile, r: number): bigint {
+  return file.i64[r + TNUM_VALUE] as bigint;
+}
+
+/** A fresh frame: nothing initialised but the frame pointer. */
+export function newFrame(frameNo: number, at: { callsite: number; subprog: number }): Frame {
+  const frame = new Frame(0);
+  for (let reg = 0; reg < 10; reg++) setNotInit(frame, regAt(reg));
+  const fp = regAt(10);
+  setPointer(frame, fp, regTypes.stack);
+  frame.i32[2 * fp + FRAME_NO] = frameNo;
+  frame.frameNo = frameNo;
+  frame.callsite = at.callsite;
+  frame.subprog = at.subprog;
+  return frame;
+}
+
+/** Every register and spilled register of every frame. */
+export function forEachReg(state: State, visit: (frame: Frame, r: number) => void): void {
+  for (let no = 0; no <= state.curFrame; no++) {
+    const frame = state.frames[no] as Frame;
+    for (let reg = 0; reg < 11; reg++) visit(frame, regAt(reg));
+    for (let slot = 0; slot < frame.slots; slot++) if (frame.isSpilled(slot)) visit(frame, spilledAt(slot));
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * Instructions that name kernel objects: every two-slot load is tied to its map (resolve_pseudo_ldimm64), and
+ * opcodes that do not exist are refused. In Linux's order: slot by slot, before control flow is looked at.
+ */
+import type { Insn, InvalidInsn } from '../isa/index.ts';
+import { mapTypes } from '../uapi/map-types.ts';
+import type { Env } from './env.ts';
+import { specialFields } from './map-special.ts';
+import type { MapFacts } from './types.ts';
+
+const WIDE_LOAD = 0x18;
+const CLASS_LDX = 1;
+const MODE_MEM = 0x60;
+const MODE_MEMSX = 0x80;
+const MODE_ATOMIC = 0xc0;
+/** BPF_PSEUDO_* of the two-slot load: a number, a kernel variable, a function; maps are the rest. */
+const SRC_NUMBER = 0;
+const SRC_BTF_ID = 3;
+const SRC_FUNC = 4;
+const MAX_MAPS = 64;
+/** Offsets into a map's value stop here (BPF_MAX_VAR_OFF). */
+const MAX_OFFSET = 1 << 29;
+
+export function resolveLoads(env: Env): void {
+  for (let slot = 0; slot < env.count; slot++) {
+    const raw = env.raw(slot);
+    const mode = raw.opcode & 0xe0;
+    if ((raw.opcode & 7) === CLASS_LDX && ((mode !== MODE_MEM && mode !== MODE_MEMSX) || raw.imm !== 0)) {
+      env.reject('EINVAL', 'BPF_LDX uses reserved fields');
+    }
+    if (raw.opcode === WIDE_LOAD) {
+      resolveLoad(env, slot);
+      slot++;
+      continue;
+    }
+    if (!knownOpcode(env.insns[slot], raw.opcode)) {
+      env.reject('EINVAL', `unknown opcode ${raw.opcode.toString(16).padStart(2, '0')}`);
+    }
+  }
+}
+
+function knownOpcode(insn: Insn | InvalidInsn | undefined, opcode: number): boolean {
+  if (insn === undefined) return false;
+  if (insn.op !== 'invalid' || insn.field !== 'opcode') return true;
+  // An atomic of a size that does not exist has a known mode: its own check reports it.
+  return (
+    (opcode & 7) === 3 &&
+    (opcode & 0xe0) === MODE_ATOMIC &&
+    (opcode & 0x18) !== 0x08 &&
+    (opcode & 0x18) !== 0x10
+  );
+}
+
+function resolveLoad(env: Env, slot: number): void {
+  const raw = env.raw(slot);
+  if (slot + 1 >= env.count) env.reject('EINVAL', 'invalid bpf_ld_imm64 insn');
+  const second = env.raw(slot + 1);
+  if (second.opcode !== 0 || second.dst !== 0 || second.src !== 0 || second.off !== 0) {
+    env.reject('EINVAL', 'invalid bpf_ld_imm64 insn');
+  }
+  if (raw.src === SRC_NUMBER) return;
+  if (raw.src === SRC_BTF_ID) {
+    env.reject('EINVAL', `ldimm64 unable to resolve ksym by BTF id ${raw.imm}`);
+  }
+  if (raw.src === SRC_FUNC) {
+    env.reject('EINVAL', 'callback functions are not supported');
+  }
+  const byIndex = raw.src === 5 || raw.src === 6;
+  const asValue = raw.src === 2 || raw.src === 6;
+  if (raw.src > 6 || (!asValue && second.imm !== 0)) env.reject('EINVAL', 'unrecognized bpf_ld_imm64 insn');
+  const fd = byIndex ? fdAt(env, raw.imm) : raw.imm;
+  const found = env.input.resolveMap(fd);
+  if (typeof found === 'string') {
+    env.reject(found, `fd ${fd} is not pointing to valid bpf_map`);
+    return;
+  }
+  const map = addMap(env, found);
+  if (!asValue) {
+    env.wideLoads.set(slot, { kind: 'map', map });
+    return;
+  }
+  const offset = second.imm >>> 0;
+  if (offset >= MAX_OFFSET) env.reject('EINVAL', `direct value offset of ${offset} is not allowed`);
+  if (found.valueAddress === undefined && !hasDirectValue(found)) {
+    env.reject('EINVAL', 'no direct value access support for this map type');
+  }
+  if (offset >= found.valueSize) {
+    env.reject('EINVAL', `invalid access to map value pointer, value_size=${found.valueSize} off=${offset}`);
+  }
+  env.wideLoads.set(slot, { kind: 'value', map, offset });
+}
+
+function hasDirectValue(map: MapFacts): boolean {
+  return map.type === mapTypes.array.id && map.maxEntries === 1;
+}
+
+function fdAt(env: Env, index: number): number {
+  const table = env.input.fdArray;
+  if (table === undefined) return env.reject('EPROTO', 'fd_idx without fd_array is invalid');
+  const fd = table[index];
+  if (fd === undefined) return env.reject('EFAULT', `fd_array has no entry ${index}`);
+  return fd;
+}
+
+/** The index of a map, which is checked against the program when it is first named. */
+function addMap(env: Env, map: MapFacts): number {
+  const known = env.maps.findIndex((other) => other.handle === map.handle);
+  if (known >= 0) return known;
+  if (env.maps.length >= MAX_MAPS) {
+    env.reject('E2BIG', `The total number of maps per program has reached the limit of ${MAX_MAPS}`);
+  }
+  checkMapFitsProgram(env, map);
+  env.maps.push(map);
+  return env.maps.length - 1;
+}
+
+/** Tracing programs, which run anywhere, may not name maps whose values hold locks or timers. */
+const tracing: readonly (string | undefined)[] = [
+  'kprobe',
+  'tracepoint',
+  'perf_event',
+  'raw_tracepoint',
+  'raw_tracepoint_writable',
+];
+
+function checkMapFitsProgram(env: Env, map: MapFacts): void {
+  const special = new Set(specialFields(map).map((field) => field.name));
+  if (tracing.includes(env.progType)) {
+    if (special.has('bpf_spin_lock')) env.reject('EINVAL', 'tracing progs cannot use bpf_spin_lock yet');
+    if (special.has('bpf_timer')) env.reject('EINVAL', 'tracing progs cannot use bpf_timer yet');
+  }
+  if (env.progType === 'socket_filter' && special.has('bpf_spin_lock')) {
+    env.reject('EINVAL', 'socket filter progs cannot use bpf_spin_lock yet');
+  }
+  if (map.type === mapTypes.struct_ops.id) {
+    env.reject('EINVAL', 'bpf_struct_ops map cannot be used in prog');
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * Loops: the strongly connected components of the control flow within subprograms (compute_scc), by Tarjan's
+ * algorithm without recursion. A component of one instruction that does not jump to itself is no loop and
+ * has number 0. The log shows the numbers, which are given in the order in which Linux finds them.
+ */
+import { successors } from './cfg.ts';
+import type { Env } from './env.ts';
+
+const DONE = 0xffffffff;
+
+export function findLoops(env: Env): void {
+  const pre = new Uint32Array(env.count);
+  const low = new Uint32Array(env.count);
+  const nextEdge = new Uint8Array(env.count);
+  const stack: number[] = [];
+  const path: number[] = [];
+  let preorder = 0;
+  let loops = 0;
+  const close = (root: number): void => {
+    const to = successors(env, root);
+    const isLoop = stack[stack.length - 1] !== root || to.includes(root);
+    if (isLoop) loops++;
+    for (;;) {
+      const slot = stack.pop() as number;
+      low[slot] = DONE;
+      if (isLoop) env.scc[slot] = loops;
+      if (slot === root) return;
+    }
+  };
+  for (let start = 0; start < env.count; start++) {
+    if (pre[start] !== 0 || env.raw(start).opcode === 0) continue;
+    path.push(start);
+    while (path.length > 0) {
+      const slot = path[path.length - 1] as number;
+      if (pre[slot] === 0) {
+        pre[slot] = low[slot] = ++preorder;
+        stack.push(slot);
+      }
+      const to = successors(env, slot);
+      let deeper = false;
+      while ((nextEdge[slot] as number) < to.length) {
+        const next = to[nextEdge[slot] as number] as number;
+        if (pre[next] === 0) {
+          path.push(next);
+          deeper = true;
+          break;
+        }
+        low[slot] = Math.min(low[slot] as number, low[next] as number);
+        nextEdge[slot] = (nextEdge[slot] as number) + 1;
+      }
+      if (deeper) continue;
+      if (low[slot] === pre[slot]) close(slot);
+      path.pop();
+    }
+  }
+}

@@ -1,0 +1,398 @@
+/**
+ * Accesses to the stack through pointers to it: reads that may restore a spilled register, writes that may
+ * spill one, at known and at variable offsets, and what helpers do to it (check_stack_read, check_stack_write,
+ * check_stack_range_initialized).
+ */
+import { isConst } from './domain/index.ts';
+import type { Env } from './env.ts';
+import { pushHistory } from './history.ts';
+import { assignId } from './linked.ts';
+import { tnumText } from './log/index.ts';
+import { markPrecise } from './precision.ts';
+import { copyReg, fitsBits, isNull, isScalar, setKnown, setNotInit, setScalar, typeOf } from './regs.ts';
+import { type Frame, MAX_STACK, regAt, SLOT_BYTES, slotKinds, spilledAt } from './state/frame.ts';
+import { FRAME_NO, ID, OFF, SMAX, SMIN, SUBREG_DEF, TNUM_VALUE } from './state/layout.ts';
+import { baseType, regTypes } from './state/reg-types.ts';
+import { historyFlags } from './state/state.ts';
+
+const MAX_OFFSET = 1n << 29n;
+
+export interface StackAccess {
+  readonly reg: number;
+  /** The instruction's offset plus the pointer's. */
+  readonly off: number;
+  readonly size: number;
+  /** The register read into or written; -1 is none, -2 an immediate (`imm`). */
+  readonly value: number;
+  readonly imm?: number;
+}
+
+const slotOf = (off: number): number => (-off - 1) >> 3;
+const kindAt = (off: number): number => -off - 1;
+
+/** The frame that a stack pointer points into. */
+function pointee(env: Env, reg: number): Frame {
+  const file = env.frame;
+  return env.state.frames[file.i32[2 * regAt(reg) + FRAME_NO] as number] as Frame;
+}
+
+const accessFlags = (frame: Frame, slot: number): number =>
+  historyFlags.stackAccess | (slot << historyFlags.slotShift) | frame.frameNo;
+
+/** check_stack_access_within_bounds */
+export function checkStackBounds(env: Env, access: Omit<StackAccess, 'value'>, write: boolean): void {
+  const file = env.frame;
+  const { reg, off, size } = access;
+  const r = regAt(reg);
+  const constant = isConst(file, r);
+  const extra = write ? ' write to' : ' read from';
+  let min: bigint;
+  let max: bigint;
+  if (constant) {
+    min = (file.i64[r + TNUM_VALUE] as bigint) + BigInt(off);
+    max = min + BigInt(size);
+  } else {
+    const smin = file.i64[r + SMIN] as bigint;
+    const smax = file.i64[r + SMAX] as bigint;
+    if (smax >= MAX_OFFSET || smin <= -MAX_OFFSET) {
+      env.reject('EACCES', `invalid unbounded variable-offset${extra} stack R${reg}`);
+    }
+    min = smin + BigInt(off);
+    max = smax + BigInt(off) + BigInt(size);
+  }
+  const frame = pointee(env, reg);
+  const lowest = write || env.allowLeaks ? MAX_STACK : frame.slots * SLOT_BYTES;
+  const outside = min < BigInt(-lowest) || min > -1n;
+  if (outside || max > 0n) {
+    env.reject(
+      outside ? 'EACCES' : 'EINVAL',
+      constant
+        ? `invalid${extra} stack R${reg} off=${min} size=${size}`
+        : `invalid variable-offset${extra} stack R${reg} var_off=${tnumText(file, r)} off=${off} size=${size}`,
+    );
+  }
+  env.growStack(frame, Number(-min));
+}
+
+export function readStack(env: Env, access: StackAccess): void {
+  const file = env.frame;
+  const r = regAt(access.reg);
+  if (isConst(file, r)) {
+    readFixed(env, { ...access, off: access.off + Number(file.i64[r + TNUM_VALUE]) });
+    return;
+  }
+  const shown = tnumText(file, r);
+  if (access.value < 0) {
+    env.reject(
+      'EACCES',
+      `variable offset stack pointer cannot be passed into helper function; var_off=${shown} off=${access.off} size=${access.size}`,
+    );
+  }
+  const min = Number(file.i64[r + SMIN]) + access.off;
+  const max = Number(file.i64[r + SMAX]) + access.off;
+  const frame = pointee(env, access.reg);
+  checkStackRange(env, { reg: access.reg, off: access.off, size: access.size, write: false, raw: false });
+  readBytes(env, frame, { min, max: max + access.size, value: access.value });
+}
+
+/** The register becomes zero if every byte in [min, max) is, else unknown (mark_reg_stack_read). */
+function readBytes(env: Env, frame: Frame, range: { min: number; max: number; value: number }): void {
+  let zero = true;
+  for (let off = range.min; off < range.max; off++) {
+    if (frame.kinds[kindAt(off)] !== slotKinds.zero) zero = false;
+  }
+  const r = regAt(range.value);
+  if (zero) setKnown(env.frame, r, 0n);
+  else setScalar(env.frame, r);
+}
+
+/** Bytes of a spilled register that a slot holds. */
+function spillSize(frame: Frame, slot: number): number {
+  let size = 0;
+  for (let i = SLOT_BYTES - 1; i >= 0 && frame.kinds[slot * SLOT_BYTES + i] === slotKinds.spill; i--) size++;
+  return size;
+}
+
+function readableByte(env: Env, kind: number): boolean {
+  return kind === slotKinds.misc || kind === slotKinds.zero || (kind === slotKinds.invalid && env.allowLeaks);
+}
+
+function readFixed(env: Env, access: StackAccess): void {
+  const { off, size, value } = access;
+  const frame = pointee(env, access.reg);
+  const slot = slotOf(off);
+  const spilled = spilledAt(slot);
+  env.touchSlot(slot);
+  let isFill = true;
+  if (frame.isSpilled(slot)) {
+    if (size !== SLOT_BYTES || spillSize(frame, slot) !== SLOT_BYTES) {
+      if (!isScalar(frame, spilled)) env.reject('EACCES', 'invalid size of register fill');
+      if (value < 0) return;
+      isFill = readPartialSpill(env, frame, access);
+    } else if (value >= 0) {
+      if (env.input.capabilities.bpf) assignId(env, frame, spilled);
+      copyReg({ file: env.frame, r: regAt(value) }, frame, spilled);
+    } else if (!env.allowLeaks && typeOf(frame, spilled) !== regTypes.scalar) {
+      env.reject('EACCES', `leaking pointer from stack off ${off}`);
+    }
+  } else {
+    for (let i = 0; i < size; i++) {
+      if (readableByte(env, frame.kinds[kindAt(off + i)] as number)) continue;
+      env.reject('EACCES', `invalid read from stack off ${off}+${i} size ${size}`);
+    }
+    if (value >= 0) readBytes(env, frame, { min: off, max: off + size, value });
+    isFill = false;
+  }
+  if (isFill) pushHistory(env, accessFlags(frame, slot), undefined);
+}
+
+/** Part of a spilled scalar, or bytes that overlap one; whether the spilled value is what was read. */
+function readPartialSpill(env: Env, frame: Frame, access: StackAccess): boolean {
+  const { off, size, value } = access;
+  const slot = slotOf(off);
+  const spilled = spilledAt(slot);
+  const to = regAt(value);
+  const spillBytes = spillSize(frame, slot);
+  if (size <= spillBytes && off % SLOT_BYTES === 0) {
+    if (env.input.capabilities.bpf && size === 4 && spillBytes === 4 && fitsBits(frame, spilled, 32)) {
+      assignId(env, frame, spilled);
+    }
+    const subreg = env.frame.i32[2 * to + SUBREG_DEF] as number;
+    copyReg({ file: env.frame, r: to }, frame, spilled);
+    env.frame.i32[2 * to + SUBREG_DEF] = subreg;
+    if (!fitsBits(frame, spilled, size * 8)) env.frame.i32[2 * to + ID] = 0;
+    return true;
+  }
+  let spills = 0;
+  let zeros = 0;
+  for (let i = 0; i < size; i++) {
+    const kind = frame.kinds[kindAt(off + i)] as number;
+    if (kind === slotKinds.spill) spills++;
+    else if (kind === slotKinds.zero) zeros++;
+    else if (!readableByte(env, kind))
+      env.reject('EACCES', `invalid read from stack off ${off}+${i} size ${size}`);
+  }
+  if (spills === size && isNull(frame, spilled)) {
+    setKnown(env.frame, to, 0n);
+    return true;
+  }
+  if (zeros === size) setKnown(env.frame, to, 0n);
+  else setScalar(env.frame, to);
+  return false;
+}
+
+/** Types that a slot can keep (is_spillable_regtype). */
+function isSpillable(type: number): boolean {
+  const base = baseType(type);
+  return (
+    base !== regTypes.notInit &&
+    base !== regTypes.scalar &&
+    base !== regTypes.tpBuffer &&
+    base !== regTypes.constDynptr
+  );
+}
+
+export function writeStack(env: Env, access: StackAccess): void {
+  const file = env.frame;
+  const r = regAt(access.reg);
+  if (isConst(file, r)) writeFixed(env, { ...access, off: access.off + Number(file.i64[r + TNUM_VALUE]) });
+  else writeVariable(env, access);
+}
+
+const IMMEDIATE = -2;
+
+function writesZero(env: Env, access: StackAccess): boolean {
+  if (access.value >= 0) return isNull(env.frame, regAt(access.value));
+  return access.value === IMMEDIATE && access.imm === 0;
+}
+
+/** A byte that no longer belongs to a spilled register keeps what is known of it but that. */
+function scrub(frame: Frame, slot: number): void {
+  for (let i = 0; i < SLOT_BYTES; i++) {
+    const at = slot * SLOT_BYTES + i;
+    if (frame.kinds[at] !== slotKinds.invalid) frame.kinds[at] = slotKinds.misc;
+  }
+}
+
+function save(frame: Frame, slot: number, size: number): void {
+  const base = slot * SLOT_BYTES;
+  for (let i = SLOT_BYTES - 1; i >= 0; i--) {
+    if (i >= SLOT_BYTES - size) frame.kinds[base + i] = slotKinds.spill;
+    else if (frame.kinds[base + i] !== slotKinds.zero && frame.kinds[base + i] !== slotKinds.invalid) {
+      frame.kinds[base + i] = slotKinds.misc;
+    }
+  }
+}
+
+function writeFixed(env: Env, access: StackAccess): void {
+  const { off, size, value } = access;
+  const frame = pointee(env, access.reg);
+  const cur = env.frame;
+  const slot = slotOf(off);
+  const spilled = spilledAt(slot);
+  const caps = env.input.capabilities;
+  if (!env.allowLeaks && size !== SLOT_BYTES && frame.isSpilled(slot) && !isScalar(frame, spilled)) {
+    env.reject('EACCES', 'attempt to corrupt spilled pointer on stack');
+  }
+  env.touchSlot(slot);
+  const from = value >= 0 ? regAt(value) : -1;
+  const aligned = off % SLOT_BYTES === 0;
+  if (from >= 0 && aligned && isScalar(cur, from) && caps.bpf) {
+    const fits = fitsBits(cur, from, size * 8);
+    if (fits) assignId(env, cur, from);
+    copyReg({ file: frame, r: spilled }, cur, from);
+    save(frame, slot, size);
+    if (!fits) frame.i32[2 * spilled + ID] = 0;
+  } else if (value === IMMEDIATE && aligned && caps.bpf) {
+    setKnown(frame, spilled, BigInt(access.imm as number));
+    save(frame, slot, size);
+  } else if (from >= 0 && isSpillable(typeOf(cur, from))) {
+    if (size !== SLOT_BYTES) env.reject('EACCES', 'invalid size of register spill');
+    if (frame !== cur && typeOf(cur, from) === regTypes.stack) {
+      env.reject('EINVAL', 'cannot spill pointers to stack into stack frame of the caller');
+    }
+    copyReg({ file: frame, r: spilled }, cur, from);
+    save(frame, slot, size);
+  } else {
+    const wasSpilled = frame.isSpilled(slot);
+    setNotInit(frame, spilled);
+    if (wasSpilled) scrub(frame, slot);
+    let kind: number = slotKinds.misc;
+    if (writesZero(env, access)) {
+      if (value >= 0) markPrecise(env, value);
+      kind = slotKinds.zero;
+    }
+    for (let i = 0; i < size; i++) frame.kinds[kindAt(off + i)] = kind;
+    return;
+  }
+  pushHistory(env, accessFlags(frame, slot), undefined);
+}
+
+function writeVariable(env: Env, access: StackAccess): void {
+  const file = env.frame;
+  const r = regAt(access.reg);
+  const min = Number(file.i64[r + SMIN]) + access.off;
+  const max = Number(file.i64[r + SMAX]) + access.off + access.size;
+  const frame = pointee(env, access.reg);
+  if (!env.allowLeaks) {
+    env.reject(
+      'EACCES',
+      `R${access.reg} variable stack access prohibited for !root, var_off=${tnumText(file, r)} off=${access.off}`,
+    );
+  }
+  const zero = writesZero(env, access);
+  let zeroUsed = false;
+  for (let off = min; off < max; off++) {
+    const slot = slotOf(off);
+    const spilled = spilledAt(slot);
+    const kind = frame.kinds[kindAt(off)] as number;
+    env.touchSlot(slot);
+    if (zero && kind === slotKinds.spill && isNull(frame, spilled)) {
+      zeroUsed = true;
+      continue;
+    }
+    if (frame.isSpilled(slot)) scrub(frame, slot);
+    setNotInit(frame, spilled);
+    let next: number = slotKinds.misc;
+    if (zero && kind === slotKinds.zero) {
+      next = slotKinds.zero;
+      zeroUsed = true;
+    }
+    frame.kinds[kindAt(off)] = next;
+  }
+  if (zeroUsed && access.value >= 0) markPrecise(env, access.value);
+}
+
+export interface StackRange {
+  readonly reg: number;
+  readonly off: number;
+  readonly size: number;
+  readonly write: boolean;
+  /** The callee writes all of it: what is there before does not matter. */
+  readonly raw: boolean;
+}
+
+/**
+ * Memory on the stack that a helper, or a load at a variable offset, may touch: true where a raw write still
+ * has to be carried out byte by byte.
+ */
+export function checkStackRange(env: Env, range: StackRange): boolean {
+  const file = env.frame;
+  const { reg, off, size, write } = range;
+  const r = regAt(reg);
+  checkStackBounds(env, { reg, off, size }, write);
+  const constant = isConst(file, r);
+  if (!constant && !env.allowLeaks) {
+    env.reject(
+      'EACCES',
+      `R${reg} variable offset stack access prohibited for !root, var_off=${tnumText(file, r)}`,
+    );
+  }
+  if (constant && range.raw) return true;
+  const min = off + Number(file.i64[r + (constant ? TNUM_VALUE : SMIN)]);
+  const max = off + Number(file.i64[r + (constant ? TNUM_VALUE : SMAX)]);
+  const frame = pointee(env, reg);
+  for (let at = min; at < max + size; at++) {
+    const slot = slotOf(at);
+    const kind = frame.kinds[kindAt(at)] as number;
+    if (kind === slotKinds.misc) continue;
+    if (kind === slotKinds.zero || (kind === slotKinds.invalid && env.allowLeaks)) {
+      if (write) frame.kinds[kindAt(at)] = slotKinds.misc;
+      continue;
+    }
+    const spilled = spilledAt(slot);
+    if (frame.isSpilled(slot) && kind !== slotKinds.invalid && (isScalar(frame, spilled) || env.allowLeaks)) {
+      if (write) {
+        setScalar(frame, spilled);
+        scrub(frame, slot);
+      }
+      continue;
+    }
+    env.reject(
+      'EACCES',
+      constant
+        ? `invalid read from stack R${reg} off ${min}+${at - min} size ${size}`
+        : `invalid read from stack R${reg} var_off ${tnumText(file, r)}+${at - min} size ${size}`,
+    );
+  }
+  return false;
+}
+
+/** A helper wrote bytes at a known offset: whatever was there is gone. */
+export function clobberStack(env: Env, reg: number, range: { off: number; size: number }): void {
+  for (let i = 0; i < range.size; i++) {
+    const off = range.off + i;
+    checkStackBounds(env, { reg, off, size: 1 }, true);
+    writeStack(env, { reg, off, size: 1, value: -1 });
+  }
+}
+
+/**
+ * The constant that a stack slot holds as a map's key (get_constant_map_key), or -1. The value is then
+ * relied upon, so `precise` is called with the slot where a spilled register holds it.
+ */
+export function constantKey(
+  env: Env,
+  reg: number,
+  key: { size: number; precise: (frame: number, slot: number) => void },
+): bigint {
+  const file = env.frame;
+  const r = regAt(reg);
+  if (!env.input.capabilities.bpf || typeOf(file, r) !== regTypes.stack || !isConst(file, r)) return -1n;
+  const off = Number(file.i64[r + TNUM_VALUE]) + (file.i32[2 * r + OFF] as number);
+  const frame = pointee(env, reg);
+  const slot = slotOf(off);
+  const base = slot * SLOT_BYTES;
+  const first = kindAt(off) % SLOT_BYTES;
+  const run = (kind: number): number => {
+    let count = 0;
+    for (let i = first; i >= 0 && frame.kinds[base + i] === kind; i--) count++;
+    return count;
+  };
+  if (run(slotKinds.zero) >= key.size) return 0n;
+  const spilled = spilledAt(slot);
+  if (!frame.isSpilled(slot) || !isScalar(frame, spilled) || run(slotKinds.spill) !== key.size) return -1n;
+  if (!isConst(frame, spilled)) return -1n;
+  key.precise(frame.frameNo, slot);
+  return frame.u64[spilled + TNUM_VALUE] as bigint;
+}

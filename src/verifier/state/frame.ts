@@ -1,0 +1,121 @@
+/**
+ * One frame of the abstract call stack: eleven registers and the stack below its frame pointer, eight bytes
+ * a slot. Registers and the registers spilled to slots lie in one buffer (layout.ts), the kinds of the
+ * stack's bytes in a second array, so that copying a frame is copying bytes.
+ *
+ * Byte -1 of the stack is `kinds[0]`; the slot of byte `off` is (-off - 1) >> 3, as in Linux.
+ */
+import { REG_BYTES, REG_QWORDS } from './layout.ts';
+
+/** What a byte of stack holds (enum bpf_stack_slot_type). */
+export const slotKinds = {
+  invalid: 0,
+  /** Part of a spilled register. */
+  spill: 1,
+  /** Written, value unknown. */
+  misc: 2,
+  zero: 3,
+  dynptr: 4,
+  iter: 5,
+  irqFlag: 6,
+} as const;
+export type SlotKind = (typeof slotKinds)[keyof typeof slotKinds];
+
+export const REGS = 11;
+export const FP = 10;
+export const MAX_STACK = 512;
+export const SLOT_BYTES = 8;
+const MAX_SLOTS = MAX_STACK / SLOT_BYTES;
+/** Slots are added this many at a time. */
+const SLOT_STEP = 4;
+
+/** The index of a register in a frame's views. */
+export function regAt(reg: number): number {
+  return reg * REG_QWORDS;
+}
+
+/** The index of the register spilled to a slot. */
+export function spilledAt(slot: number): number {
+  return (REGS + slot) * REG_QWORDS;
+}
+
+export class Frame {
+  u64!: BigUint64Array;
+  i64!: BigInt64Array;
+  u32!: Uint32Array;
+  i32!: Int32Array;
+  kinds!: Uint8Array;
+  /** Slots that there is room for. */
+  private capacity = -1;
+  /** Slots that exist: as many as the deepest access needed. */
+  slots = 0;
+  /** Where the caller's call instruction is; -1 in the entry frame. */
+  callsite = -1;
+  frameNo = 0;
+  subprog = 0;
+
+  constructor(capacity: number) {
+    this.reserve(capacity);
+  }
+
+  private reserve(capacity: number): void {
+    if (capacity <= this.capacity) return;
+    const buffer = new ArrayBuffer((REGS + capacity) * REG_BYTES);
+    const old = this.u64;
+    this.u64 = new BigUint64Array(buffer);
+    this.i64 = new BigInt64Array(buffer);
+    this.u32 = new Uint32Array(buffer);
+    this.i32 = new Int32Array(buffer);
+    const kinds = new Uint8Array(capacity * SLOT_BYTES);
+    if (old !== undefined) {
+      this.u64.set(old);
+      kinds.set(this.kinds);
+    }
+    this.kinds = kinds;
+    this.capacity = capacity;
+  }
+
+  /** Make sure that slots 0 … slots-1 exist; new ones hold nothing. */
+  growTo(slots: number): void {
+    if (slots <= this.slots) return;
+    this.reserve(Math.min(MAX_SLOTS, Math.ceil(slots / SLOT_STEP) * SLOT_STEP));
+    this.slots = slots;
+  }
+
+  copyFrom(other: Frame): void {
+    this.reserve(other.capacity);
+    if (this.u64.length === other.u64.length) {
+      this.u64.set(other.u64);
+      this.kinds.set(other.kinds);
+    } else {
+      this.u64.fill(0n);
+      this.kinds.fill(0);
+      this.u64.set(other.u64);
+      this.kinds.set(other.kinds);
+    }
+    this.slots = other.slots;
+    this.callsite = other.callsite;
+    this.frameNo = other.frameNo;
+    this.subprog = other.subprog;
+  }
+
+  clone(): Frame {
+    const copy = new Frame(this.capacity);
+    copy.copyFrom(this);
+    return copy;
+  }
+
+  /** Copy a register, `from` within this frame or another. */
+  copyReg(to: number, from: number, source: Frame = this): void {
+    const src = source.i32;
+    const dst = this.i32;
+    let d = to * 2;
+    let s = from * 2;
+    for (let i = 0; i < REG_QWORDS * 2; i++) dst[d++] = src[s++] as number;
+  }
+
+  /** Whether the whole slot is a spilled 8-byte register. */
+  isSpilled(slot: number): boolean {
+    return slot < this.slots && this.kinds[slot * SLOT_BYTES + SLOT_BYTES - 1] === slotKinds.spill;
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * One abstract state of the program: the frames of its call stack, and where it stands in the exploration
+ * (the checkpoint that it came from, the jumps since then, how many paths from it are still open).
+ */
+import type { Frame } from './frame.ts';
+
+/** One remembered step since the last checkpoint (struct bpf_jmp_history_entry). */
+export interface HistoryEntry {
+  readonly insn: number;
+  readonly prev: number;
+  /** Bits of `historyFlags`. */
+  flags: number;
+  /** Registers and slots linked by one id when a branch refined them. */
+  linked: readonly LinkedReg[] | undefined;
+}
+
+export interface LinkedReg {
+  readonly frame: number;
+  /** A register, or a stack slot. */
+  readonly isReg: boolean;
+  readonly index: number;
+}
+
+export const historyFlags = {
+  /** The low three bits: the frame whose stack is accessed. */
+  frameMask: 7,
+  /** Six bits: the slot accessed. */
+  slotShift: 3,
+  slotMask: 0x3f,
+  stackAccess: 1 << 9,
+  dstStack: 1 << 10,
+  srcStack: 1 << 11,
+} as const;
+
+/** A resource that the program must give back (references), or holds (locks). */
+export interface Held {
+  readonly id: number;
+  readonly insn: number;
+}
+
+export class State {
+  frames: Frame[] = [];
+  curFrame = 0;
+  /** Acquired references, oldest first. */
+  refs: readonly Held[] = [];
+  /** Open-coded critical sections are not tracked beyond their depth. */
+  parent: State | undefined = undefined;
+  /** Paths that start here and are not finished. */
+  branches = 1;
+  insn = 0;
+  firstInsn = 0;
+  lastInsn = 0;
+  dfsDepth = 0;
+  history: HistoryEntry[] = [];
+  /** Depth of may_goto instructions taken. */
+  mayGotoDepth = 0;
+
+  get frame(): Frame {
+    return this.frames[this.curFrame] as Frame;
+  }
+
+  /** A deep copy; checkpoints and pending branches share nothing that changes. */
+  clone(): State {
+    const copy = new State();
+    for (let i = 0; i <= this.curFrame; i++) copy.frames.push((this.frames[i] as Frame).clone());
+    copy.curFrame = this.curFrame;
+    copy.refs = this.refs;
+    copy.parent = this.parent;
+    copy.branches = this.branches;
+    copy.insn = this.insn;
+    copy.firstInsn = this.firstInsn;
+    copy.lastInsn = this.lastInsn;
+    copy.dfsDepth = this.dfsDepth;
+    copy.history = this.history.slice();
+    copy.mayGotoDepth = this.mayGotoDepth;
+    return copy;
+  }
+}

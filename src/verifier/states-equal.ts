@@ -1,0 +1,180 @@
+/**
+ * Is what is known now covered by a state that was already found safe (states_equal)? Compares live registers
+ * and the stack; ids only need to be related in the same way, for which pairs of them are remembered.
+ */
+import { rangeWithin, tnumIn } from './domain/index.ts';
+import type { Env } from './env.ts';
+import { ID_ADD_CONST } from './log/index.ts';
+import { isScalar, setScalar } from './regs.ts';
+import { Frame, REGS, regAt, SLOT_BYTES, slotKinds, spilledAt } from './state/frame.ts';
+import { AUX0, AUX1, FRAME_NO, ID, OFF, PRECISE, REF_OBJ_ID, TYPE } from './state/layout.ts';
+import { baseType, regTypes } from './state/reg-types.ts';
+import type { State } from './state/state.ts';
+
+/** `exact`: nothing may differ (loop detection). `range`: as if every scalar were precise. */
+export type Exactness = 'exact' | 'range' | 'usual';
+
+/** A register that nothing is known of, standing for eight bytes of unknown data. */
+const unbound = new Frame(0);
+setScalar(unbound, 0);
+
+/** Words of ranges and tnum. */
+const RANGE_WORDS = 16;
+
+class Comparison {
+  readonly env: Env;
+  readonly exact: Exactness;
+  private readonly oldIds: number[] = [];
+  private readonly curIds: number[] = [];
+  private tmpId: number;
+
+  constructor(env: Env, exact: Exactness) {
+    this.env = env;
+    this.exact = exact;
+    this.tmpId = env.idGen;
+  }
+
+  /** check_ids */
+  ids(old: number, cur: number): boolean {
+    if ((old === 0) !== (cur === 0)) return false;
+    if (old === 0) return true;
+    for (let i = 0; i < this.oldIds.length; i++) {
+      if (this.oldIds[i] === old) return this.curIds[i] === cur;
+      if (this.curIds[i] === cur) return false;
+    }
+    this.oldIds.push(old);
+    this.curIds.push(cur);
+    return true;
+  }
+
+  /** check_scalar_ids */
+  private scalarIds(old: number, cur: number): boolean {
+    return this.ids(old === 0 ? ++this.tmpId : old, cur === 0 ? ++this.tmpId : cur);
+  }
+
+  /** regs_exact: type, offsets, ranges and tnum the same, ids related. */
+  private same(old: Frame, o: number, cur: Frame, c: number): boolean {
+    const a = old.i32;
+    const b = cur.i32;
+    for (let i = 0; i < RANGE_WORDS; i++) if (a[2 * o + i] !== b[2 * c + i]) return false;
+    return this.samePointer(old, o, cur, c);
+  }
+
+  private samePointer(old: Frame, o: number, cur: Frame, c: number): boolean {
+    const a = old.i32;
+    const b = cur.i32;
+    for (const word of [TYPE, OFF, AUX0, AUX1, FRAME_NO])
+      if (a[2 * o + word] !== b[2 * c + word]) return false;
+    return (
+      this.ids(a[2 * o + ID] as number, b[2 * c + ID] as number) &&
+      this.ids(a[2 * o + REF_OBJ_ID] as number, b[2 * c + REF_OBJ_ID] as number)
+    );
+  }
+
+  private within(old: Frame, o: number, cur: Frame, c: number): boolean {
+    const outer = { file: old, r: o };
+    const inner = { file: cur, r: c };
+    return rangeWithin(outer, inner) && tnumIn(outer, inner);
+  }
+
+  /** regsafe */
+  reg(old: Frame, o: number, cur: Frame, c: number): boolean {
+    if (this.exact === 'exact') return this.same(old, o, cur, c);
+    const a = old.i32;
+    const b = cur.i32;
+    const type = a[2 * o + TYPE] as number;
+    if (type === regTypes.notInit) return true;
+    if (type !== b[2 * c + TYPE]) return false;
+    const oldId = a[2 * o + ID] as number;
+    const curId = b[2 * c + ID] as number;
+    switch (baseType(type)) {
+      case regTypes.scalar:
+        if (a[2 * o + PRECISE] !== 1 && this.exact === 'usual' && this.env.input.capabilities.bpf)
+          return true;
+        if ((oldId & ID_ADD_CONST) !== (curId & ID_ADD_CONST)) return false;
+        if ((oldId & ID_ADD_CONST) !== 0 && a[2 * o + OFF] !== b[2 * c + OFF]) return false;
+        return this.within(old, o, cur, c) && this.scalarIds(oldId, curId);
+      case regTypes.mapKey:
+      case regTypes.mapValue:
+      case regTypes.mem:
+      case regTypes.buf:
+      case regTypes.tpBuffer:
+        return this.within(old, o, cur, c) && this.samePointer(old, o, cur, c);
+      case regTypes.packet:
+      case regTypes.packetMeta:
+        if ((a[2 * o + AUX0] as number) > (b[2 * c + AUX0] as number)) return false;
+        if (a[2 * o + OFF] !== b[2 * c + OFF] || !this.ids(oldId, curId)) return false;
+        return this.within(old, o, cur, c);
+      default:
+        return this.same(old, o, cur, c);
+    }
+  }
+
+  /** stacksafe */
+  stack(old: Frame, cur: Frame): boolean {
+    for (let slot = 0; slot < old.slots; slot++) if (!this.slot(old, cur, slot)) return false;
+    return true;
+  }
+
+  private slot(old: Frame, cur: Frame, slot: number): boolean {
+    const base = slot * SLOT_BYTES;
+    const lenient = this.env.allowLeaks;
+    const missing = slot >= cur.slots;
+    for (let i = 0; i < SLOT_BYTES; i++) {
+      const kind = old.kinds[base + i] as number;
+      const now = missing ? slotKinds.invalid : (cur.kinds[base + i] as number);
+      if (this.exact === 'exact' && (missing || kind !== now)) return false;
+      if (kind === slotKinds.invalid || (lenient && kind === slotKinds.misc)) continue;
+      if (missing) return false;
+      const oldReg = this.wholeScalar(old, slot);
+      const curReg = this.wholeScalar(cur, slot);
+      if (oldReg !== undefined && curReg !== undefined) {
+        return this.reg(
+          oldReg,
+          oldReg === old ? spilledAt(slot) : 0,
+          curReg,
+          curReg === cur ? spilledAt(slot) : 0,
+        );
+      }
+      if (kind === slotKinds.misc && now === slotKinds.zero) continue;
+      if (kind !== now) return false;
+    }
+    if (old.kinds[base + SLOT_BYTES - 1] !== slotKinds.spill) return true;
+    return this.reg(old, spilledAt(slot), cur, spilledAt(slot));
+  }
+
+  /** The frame whose register stands for the slot: a whole spilled scalar, or eight unknown bytes. */
+  private wholeScalar(frame: Frame, slot: number): Frame | undefined {
+    const base = slot * SLOT_BYTES;
+    if (frame.kinds[base] === slotKinds.spill) return isScalar(frame, spilledAt(slot)) ? frame : undefined;
+    for (let i = 0; i < SLOT_BYTES; i++) {
+      const kind = frame.kinds[base + i];
+      if (kind !== slotKinds.misc && !(kind === slotKinds.invalid && this.env.allowLeaks)) return undefined;
+    }
+    return unbound;
+  }
+}
+
+/** Whether everything that can happen from `cur` was already seen from `old`, both at slot `insn`. */
+export function statesEqual(env: Env, old: State, at: { insn: number; exact: Exactness }): boolean {
+  const cur = env.state;
+  if (old.curFrame !== cur.curFrame) return false;
+  const comparison = new Comparison(env, at.exact);
+  if (old.refs.length !== cur.refs.length) return false;
+  for (let i = 0; i < old.refs.length; i++) {
+    if (!comparison.ids(old.refs[i]?.id ?? 0, cur.refs[i]?.id ?? 0)) return false;
+  }
+  for (let no = 0; no <= old.curFrame; no++) {
+    const a = old.frames[no] as Frame;
+    const b = cur.frames[no] as Frame;
+    if (a.callsite !== b.callsite) return false;
+    const insn = no === old.curFrame ? at.insn : (old.frames[no + 1] as Frame).callsite;
+    const live = (env.liveRegs[insn] as number) | (1 << 10);
+    for (let reg = 0; reg < REGS; reg++) {
+      if ((live & (1 << reg)) === 0) continue;
+      if (!comparison.reg(a, regAt(reg), b, regAt(reg))) return false;
+    }
+    if (!comparison.stack(a, b)) return false;
+  }
+  return true;
+}

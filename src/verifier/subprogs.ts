@@ -1,0 +1,161 @@
+/**
+ * Subprograms: where they start (add_subprog_and_kfunc), that no jump leaves one and none runs into the next
+ * (check_subprogs), and what their stacks need together (check_max_stack_depth).
+ */
+import { helpers } from '../uapi/helpers.ts';
+import type { Env, Subprog } from './env.ts';
+import { MAX_STACK } from './state/frame.ts';
+
+const CALL = 0x85;
+const EXIT = 0x95;
+const JA = 0x05;
+const JA_WIDE = 0x06;
+const CLASS_JMP = 5;
+const CLASS_JMP32 = 6;
+const OP_MASK = 0xf0;
+const OP_CALL = 0x80;
+const OP_EXIT = 0x90;
+const SRC_SUBPROG = 1;
+const SRC_KFUNC = 2;
+const MAX_SUBPROGS = 256;
+/** Frames on the abstract call stack (MAX_CALL_FRAMES). */
+export const MAX_FRAMES = 8;
+/** Linux's JIT rounds each frame up to this. */
+const STACK_ROUND = 16;
+const TAIL_CALL_STACK = 256;
+
+export function findSubprogs(env: Env): void {
+  const starts = new Set([0]);
+  for (let slot = 0; slot < env.count; slot++) {
+    const raw = env.raw(slot);
+    if (raw.opcode !== CALL || raw.src === 0 || raw.src > SRC_KFUNC) continue;
+    if (!env.input.capabilities.bpf) {
+      env.reject(
+        'EPERM',
+        'loading/calling other bpf or kernel functions are allowed for CAP_BPF and CAP_SYS_ADMIN',
+      );
+    }
+    if (raw.src === SRC_KFUNC) {
+      // A call of nothing is let through here and refused at the end if it is still reachable.
+      if (raw.imm === 0 && raw.off === 0) continue;
+      env.reject('EACCES', `calling kernel function ${raw.imm} is not supported`);
+    }
+    const start = slot + raw.imm + 1;
+    if (start < 0 || start >= env.count) env.reject('EINVAL', 'call to invalid destination');
+    starts.add(start);
+    if (starts.size > MAX_SUBPROGS) env.reject('E2BIG', 'too many subprograms');
+  }
+  const sorted = [...starts].sort((a, b) => a - b);
+  env.subprogs = sorted.map((start, i) => newSubprog(start, sorted[i + 1] ?? env.count));
+  if (!env.log.verbose) return;
+  for (const [i, subprog] of env.subprogs.entries()) env.write(`func#${i} @${subprog.start}\n`);
+}
+
+function newSubprog(start: number, end: number): Subprog {
+  return {
+    name: undefined,
+    start,
+    end,
+    stackDepth: 0,
+    hasTailCall: false,
+    tailCallReachable: false,
+    hasLdAbs: false,
+    changesPacket: false,
+    isGlobal: false,
+  };
+}
+
+export function checkSubprogs(env: Env): void {
+  for (const subprog of env.subprogs) {
+    for (let slot = subprog.start; slot < subprog.end; slot++) checkBounds(env, subprog, slot);
+  }
+}
+
+function checkBounds(env: Env, subprog: Subprog, slot: number): void {
+  const raw = env.raw(slot);
+  const cls = raw.opcode & 7;
+  if (raw.opcode === CALL && raw.src === 0 && raw.imm === helpers.tail_call.id) {
+    subprog.hasTailCall = true;
+    subprog.tailCallReachable = true;
+  }
+  if (cls === 0 && ((raw.opcode & 0xe0) === 0x20 || (raw.opcode & 0xe0) === 0x40)) subprog.hasLdAbs = true;
+  const op = raw.opcode & OP_MASK;
+  if ((cls === CLASS_JMP || cls === CLASS_JMP32) && op !== OP_CALL && op !== OP_EXIT) {
+    const target = slot + (raw.opcode === JA_WIDE ? raw.imm : raw.off) + 1;
+    if (target < subprog.start || target >= subprog.end) {
+      env.reject('EINVAL', `jump out of range from insn ${slot} to ${target}`);
+    }
+  }
+  if (slot !== subprog.end - 1) return;
+  if (raw.opcode !== EXIT && raw.opcode !== JA && raw.opcode !== JA_WIDE) {
+    env.reject('EINVAL', 'last insn is not an exit or jmp');
+  }
+}
+
+/** The subprograms that a subprogram calls, by slot of the call. */
+function callsOf(env: Env): (readonly { slot: number; callee: number }[])[] {
+  return env.subprogs.map((subprog) => {
+    const calls: { slot: number; callee: number }[] = [];
+    for (let slot = subprog.start; slot < subprog.end; slot++) {
+      const raw = env.raw(slot);
+      if (raw.opcode !== CALL || raw.src !== SRC_SUBPROG) continue;
+      calls.push({ slot, callee: env.subprogStarting(slot + raw.imm + 1) });
+    }
+    return calls;
+  });
+}
+
+const rounded = (depth: number): number => Math.ceil(depth / STACK_ROUND) * STACK_ROUND;
+
+/** What is below a subprogram: the deepest stack, the longest chain, whether a tail call may happen. */
+interface Below {
+  readonly depth: number;
+  readonly frames: number;
+  readonly tailCall: boolean;
+}
+
+/**
+ * Every chain of calls fits the stack. Walks each call as Linux does, so that the first chain that does not
+ * fit is the one reported; a callee that is known to fit where it is called is not walked again.
+ */
+export function checkStackDepth(env: Env): void {
+  const calls = callsOf(env);
+  const known: (Below | undefined)[] = env.subprogs.map(() => undefined);
+  const walk = (index: number, depth: number, frame: number): Below => {
+    const subprog = env.subprogs[index] as Subprog;
+    if (index > 0 && subprog.hasTailCall && depth >= TAIL_CALL_STACK) {
+      env.reject(
+        'EACCES',
+        `tail_calls are not allowed when call stack of previous frames is ${depth} bytes. Too large`,
+      );
+    }
+    const own = rounded(subprog.stackDepth);
+    if (depth + own > MAX_STACK) {
+      env.reject('EACCES', `combined stack size of ${frame + 1} calls is ${depth + own}. Too large`);
+    }
+    const memo = known[index];
+    if (memo !== undefined && fits(memo, depth, frame)) return memo;
+    let below: Below = { depth: own, frames: 1, tailCall: subprog.hasTailCall };
+    for (const { callee } of calls[index] as readonly { callee: number }[]) {
+      const next = (env.subprogs[callee] as Subprog).isGlobal ? 0 : frame + 1;
+      if (next >= MAX_FRAMES) env.reject('E2BIG', `the call stack of ${next} frames is too deep !`);
+      const under = walk(callee, depth + own, next);
+      below = {
+        depth: Math.max(below.depth, own + under.depth),
+        frames: Math.max(below.frames, 1 + under.frames),
+        tailCall: below.tailCall || under.tailCall,
+      };
+    }
+    if (below.tailCall) subprog.tailCallReachable = true;
+    known[index] = below;
+    return below;
+  };
+  env.subprogs.forEach((subprog, index) => {
+    if (index === 0 || subprog.isGlobal) walk(index, 0, 0);
+  });
+}
+
+function fits(below: Below, depth: number, frame: number): boolean {
+  if (depth + below.depth > MAX_STACK || frame + below.frames > MAX_FRAMES) return false;
+  return !below.tailCall || depth + below.depth < TAIL_CALL_STACK;
+}

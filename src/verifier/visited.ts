@@ -1,0 +1,171 @@
+/**
+ * Prune points: is the current state covered by one remembered here (then this path is done), is it a loop
+ * without progress (then the program is refused), or should it be remembered too (is_state_visited).
+ */
+import type { Checkpoint, Env } from './env.ts';
+import { pushHistory } from './history.ts';
+import { ID_ADD_CONST } from './log/index.ts';
+import { forgetPrecision, propagatePrecision } from './precision.ts';
+import { printLine, printState } from './print.ts';
+import { isScalar } from './regs.ts';
+import { type Frame, regAt, spilledAt } from './state/frame.ts';
+import { ID, OFF } from './state/layout.ts';
+import type { State } from './state/state.ts';
+import { statesEqual } from './states-equal.ts';
+
+const MAX_HISTORY = 40;
+const UNPRIVILEGED_STATES = 64;
+
+/** The list of states that slot and call site share (explored_state). */
+function bucketOf(env: Env): number {
+  const callsite = env.frame.callsite;
+  return ((env.insn ^ callsite) >>> 0) % env.count;
+}
+
+/** Whether the path may stop here. */
+export function isVisited(env: Env): boolean {
+  const at = env.insn;
+  const force = env.testStateFreq || env.forceCheckpoint[at] === 1 || env.state.history.length > MAX_HISTORY;
+  let add = force;
+  const jumps = env.jumpsProcessed - env.prevJumpsProcessed;
+  const insns = env.processed - env.prevProcessed;
+  if (jumps >= 2 && insns >= 8) add = true;
+  const bucket = bucketOf(env);
+  let list = env.checkpoints[bucket];
+  if (list === undefined) list = env.checkpoints[bucket] = [];
+  let count = 0;
+  let dropped = false;
+  // The newest is first.
+  for (let i = list.length - 1; i >= 0; i--) {
+    const checkpoint = list[i] as Checkpoint;
+    count++;
+    if (checkpoint.state.insn !== at) continue;
+    if (checkpoint.state.branches > 0) {
+      if (isLoop(env, checkpoint.state)) rejectLoop(env, checkpoint.state);
+      if (!force && jumps < 20 && insns < 100) add = false;
+    } else if (statesEqual(env, checkpoint.state, { insn: at, exact: 'usual' })) {
+      checkpoint.hits++;
+      if (env.jumpPoint[at] === 1) pushHistory(env, 0, undefined);
+      propagatePrecision(env, checkpoint.state);
+      if (dropped) prune(env, bucket);
+      return true;
+    }
+    if (add) checkpoint.misses++;
+    const patience = env.forceCheckpoint[at] === 1 && checkpoint.state.branches > 0 ? 64 : 3;
+    if (checkpoint.misses > checkpoint.hits * patience + patience) {
+      checkpoint.dropped = true;
+      dropped = true;
+      env.exploredStates--;
+      if (checkpoint.state.branches > 0) {
+        env.freeStates++;
+        env.droppedStates.add(checkpoint.state);
+      }
+    }
+  }
+  if (dropped) prune(env, bucket);
+  env.maxStatesPerInsn = Math.max(env.maxStatesPerInsn, count);
+  if (!env.input.capabilities.bpf && count > UNPRIVILEGED_STATES) return false;
+  if (add) remember(env, bucket);
+  return false;
+}
+
+function prune(env: Env, bucket: number): void {
+  env.checkpoints[bucket] = (env.checkpoints[bucket] ?? []).filter((one) => !one.dropped);
+}
+
+/** The same state again on the way from itself. */
+function isLoop(env: Env, old: State): boolean {
+  if (!maybeLooping(env, old)) return false;
+  return (
+    statesEqual(env, old, { insn: env.insn, exact: 'exact' }) && old.mayGotoDepth === env.state.mayGotoDepth
+  );
+}
+
+/** states_maybe_looping: registers are bit for bit the same. */
+function maybeLooping(env: Env, old: State): boolean {
+  const cur = env.state;
+  if (old.curFrame !== cur.curFrame) return false;
+  const a = old.frame.i32;
+  const b = cur.frame.i32;
+  // Everything but precision and the like, which comes last.
+  for (let reg = 0; reg < 11; reg++) {
+    const w = 2 * regAt(reg);
+    for (let i = 0; i < 19; i++) if (a[w + i] !== b[w + i]) return false;
+  }
+  return true;
+}
+
+function rejectLoop(env: Env, old: State): never {
+  printLine(env, env.insn);
+  env.write(`infinite loop detected at insn ${env.insn}\n`);
+  env.write('cur state:');
+  printState(env, env.state, { frame: env.state.curFrame, all: true });
+  env.write('old state:');
+  printState(env, old, { frame: env.state.curFrame, all: true });
+  return env.fail('EINVAL');
+}
+
+function remember(env: Env, bucket: number): void {
+  env.totalStates++;
+  env.exploredStates++;
+  env.peakStates = Math.max(env.peakStates, env.exploredStates + env.freeStates);
+  env.prevJumpsProcessed = env.jumpsProcessed;
+  env.prevProcessed = env.processed;
+  const cur = env.state;
+  if (env.input.capabilities.bpf) forgetPrecision(cur);
+  forgetSingleIds(cur);
+  const history = cur.history;
+  cur.history = [];
+  const saved = cur.clone();
+  saved.history = history;
+  saved.insn = env.insn;
+  cur.parent = saved;
+  cur.firstInsn = env.insn;
+  cur.dfsDepth = saved.dfsDepth + 1;
+  (env.checkpoints[bucket] ??= []).push({ state: saved, hits: 0, misses: 0, dropped: false });
+  if (env.log.verbose) enterLoop(env, cur);
+}
+
+/** The log says when the exploration enters a loop's outermost frame (maybe_enter_scc). */
+function enterLoop(env: Env, cur: State): void {
+  const calls: number[] = [];
+  for (let no = 0; no <= cur.curFrame; no++) {
+    const insn = no === cur.curFrame ? env.insn : (cur.frames[no + 1] as Frame).callsite;
+    const loop = env.scc[insn] as number;
+    if (loop !== 0) {
+      const key = [...calls, loop].join(',');
+      if (env.loopsEntered.has(key)) return;
+      env.loopsEntered.add(key);
+      env.write(`SCC enter (${key})\n`);
+      return;
+    }
+    calls.push(insn);
+  }
+}
+
+/** An id that nothing shares says nothing (clear_singular_ids). */
+function forgetSingleIds(state: State): void {
+  const counts = new Map<number, number>();
+  const each = (visit: (frame: Frame, w: number) => void): void => {
+    for (let no = 0; no <= state.curFrame; no++) {
+      const frame = state.frames[no] as Frame;
+      for (let reg = 0; reg < 10; reg++) {
+        const r = regAt(reg);
+        if (frame.i32[2 * r + ID] !== 0 && isScalar(frame, r)) visit(frame, 2 * r);
+      }
+      for (let slot = 0; slot < frame.slots; slot++) {
+        const r = spilledAt(slot);
+        if (frame.isSpilled(slot) && frame.i32[2 * r + ID] !== 0 && isScalar(frame, r)) visit(frame, 2 * r);
+      }
+    }
+  };
+  each((frame, w) => {
+    const id = (frame.i32[w + ID] as number) & ~ID_ADD_CONST;
+    counts.set(id, (counts.get(id) ?? 0) + 1);
+  });
+  each((frame, w) => {
+    if ((counts.get((frame.i32[w + ID] as number) & ~ID_ADD_CONST) ?? 0) > 1) return;
+    frame.i32[w + ID] = 0;
+    frame.i32[w + OFF] = 0;
+  });
+}
