@@ -71,7 +71,7 @@ export const commands: readonly Command[] = [
       prog,
       'log-level': {
         value: 'N',
-        summary: 'print the verifier log: 1 instructions and branches, 2 with states, 4 statistics',
+        summary: 'print the verifier log: 1 the path that is rejected, 2 every path, 4 statistics',
       },
       ...common,
     },

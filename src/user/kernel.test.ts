@@ -194,7 +194,7 @@ test('programs from text, and what the kernel knows of them', () => {
   const kernel = new Kernel();
   const program = kernel.loadProgram(
     { type: 'socket_filter', name: 'eleven', insns: assemble('r0 = 11; exit') },
-    { logLevel: 1 },
+    { logLevel: 2 },
   );
   assert.equal(program.testRun({ data: new Uint8Array(14) }).retval, 11);
   assert.match(program.log, /0: \(b7\) r0 = 11/);

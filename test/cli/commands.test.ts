@@ -181,7 +181,7 @@ test('verify: rejected, with the log and the last message', () => {
 });
 
 test('verify: the log at a level', () => {
-  const { stdout } = skep(['verify', firewall, '--log-level', '1', '--prog', 'firewall']);
+  const { stdout } = skep(['verify', firewall, '--log-level', '2', '--prog', 'firewall']);
   assert.match(stdout, /0: R1=ctx\(\) R10=fp0/);
   assert.match(stdout, /processed \d+ insns/);
 });
