@@ -213,7 +213,7 @@ function verifierInput(call: Call, attr: BpfAttr<'progLoad'>, program: Loading):
     funcInfo: program.funcInfo,
     lineInfo: program.lineInfo,
     logLevel: attr.logLevel ?? 0,
-    now: () => Number(call.kernel.now() / 1_000_000n),
+    now: () => Number(call.kernel.now()) / 1e6,
   };
 }
 
