@@ -73,6 +73,8 @@ const licences = [
 ];
 const blobs = new Map<string, Uint8Array>();
 const MAP_FD_BASE = 0;
+/** Of the machine that recorded. */
+const RECORDED_CPUS = 2;
 
 function blob(folder: string, name: string): Uint8Array {
   const known = blobs.get(name);
@@ -129,6 +131,7 @@ function run(record: Recorded, folder: string, logLevel: number): VerifierResult
     lineInfo: record.line_info === undefined ? undefined : fromHex(record.line_info),
     attachBtfId: record.attach_btf_id,
     logLevel,
+    cpus: RECORDED_CPUS,
   });
 }
 

@@ -59,7 +59,6 @@ const operators: Readonly<Record<AluOp, string>> = {
 };
 
 const MAX_VAR_OFF = 1n << 29n;
-const S32_MAX = 0x7fff_ffffn;
 const S64_MIN = -(1n << 63n);
 /** Scratch registers of env.fake. */
 const IMM = regAt(0);
@@ -221,21 +220,25 @@ function doScalars(env: Env, insn: AluInsn): void {
   copyReg({ file: fake, r: POINTER }, frame, dst);
   scalarAlu(fake, POINTER, OFFSET, insn);
   copyReg({ file: frame, r: dst }, fake, POINTER);
-  const w = 2 * dst;
+  linkByConstant(env, insn);
+}
+
+/** A copy that moved by a constant stays linked to what it was copied from. */
+function linkByConstant(env: Env, insn: AluInsn): void {
+  const frame = env.frame;
+  const w = 2 * regAt(insn.dst);
   const id = frame.i32[w + ID] as number;
-  const bpf = env.input.capabilities.bpf;
-  if (bpf && insn.alu === 'add' && insn.bits === 64 && id !== 0 && isConst(fake, OFFSET)) {
-    const delta = fake.u64[OFFSET + TNUM_VALUE] as bigint;
-    if ((id & ID_ADD_CONST) !== 0 || delta > S32_MAX) {
-      frame.i32[w + OFF] = 0;
-      frame.i32[w + ID] = 0;
-    } else {
-      frame.i32[w + ID] = id | ID_ADD_CONST;
-      frame.i32[w + OFF] = Number(delta);
-    }
-  } else {
-    frame.i32[w + ID] = 0;
+  frame.i32[w + ID] = 0;
+  if (id === 0 || insn.bits === 32 || !env.input.capabilities.bpf) return;
+  if ((insn.alu !== 'add' && insn.alu !== 'sub') || !isConst(env.fake, OFFSET)) return;
+  const value = env.fake.i64[OFFSET + TNUM_VALUE] as bigint;
+  const delta = insn.alu === 'add' ? value : -value;
+  if ((id & ID_ADD_CONST) !== 0 || BigInt.asIntN(32, value) !== value || BigInt.asIntN(32, delta) !== delta) {
+    frame.i32[w + OFF] = 0;
+    return;
   }
+  frame.i32[w + ID] = id | ID_ADD_CONST;
+  frame.i32[w + OFF] = Number(delta);
 }
 
 /** A value that is 0 or -1 is looked at as both, one after the other (maybe_fork_scalars). */
@@ -305,6 +308,11 @@ function doPointer(env: Env, insn: AluInsn, math: PointerMath): void {
   const umin = fake.u64[OFFSET + UMIN] as bigint;
   const umax = fake.u64[OFFSET + UMAX] as bigint;
   if ((known && (smin !== smax || umin !== umax)) || smin > smax || umin > umax) {
+    setScalar(frame, dst);
+    return;
+  }
+  // 32 bits of a pointer less something are a number like any other.
+  if (insn.bits === 32 && insn.alu === 'sub' && env.allowLeaks) {
     setScalar(frame, dst);
     return;
   }

@@ -21,19 +21,6 @@ const OP_EXIT = 0x90;
 const OP_JCOND = 0xe0;
 const SRC_SUBPROG = 1;
 
-/** Slots that may run right after a slot, calls stepping over their callee. */
-export function successors(env: Env, slot: number): readonly number[] {
-  const raw = env.raw(slot);
-  const cls = raw.opcode & 7;
-  if (cls !== CLASS_JMP && cls !== CLASS_JMP32) return [slot + (raw.opcode === WIDE_LOAD ? 2 : 1)];
-  const op = raw.opcode & 0xf0;
-  if (op === OP_EXIT) return [];
-  if (op === OP_CALL) return [slot + 1];
-  const target = slot + 1 + (op === OP_JA && cls === CLASS_JMP32 ? raw.imm : raw.off);
-  if (op === OP_JA || target === slot + 1) return [target];
-  return [slot + 1, target];
-}
-
 class Walk {
   readonly env: Env;
   readonly state: Uint8Array;

@@ -44,7 +44,7 @@ export function markSubprogChangesPacket(env: Env, slot: number): void {
 export function forgetPackets(env: Env): void {
   forEachReg(env.state, (frame, r) => {
     if (!isPacketOrEnd(typeOf(frame, r))) return;
-    if (env.allowLeaks) setNotInit(frame, r);
-    else setScalar(frame, r);
+    if (env.allowLeaks) setScalar(frame, r);
+    else setNotInit(frame, r);
   });
 }

@@ -7,11 +7,13 @@
 import { SkepError } from '../base/index.ts';
 import { type Btf, readBtf } from '../btf/index.ts';
 import { decodeLenient, type Insn, type InvalidInsn, type RawInsn, rawInsn } from '../isa/index.ts';
+import { attachTypes } from '../uapi/attach-types.ts';
 import { type CtxLayout, contexts } from '../uapi/contexts.ts';
 import type { Errno } from '../uapi/errno.ts';
 import { type ProgTypeName, progTypeName } from '../uapi/prog-types.ts';
 import { Log, SourceLines } from './log/index.ts';
 import { setPointer, setScalar, typeOf } from './regs.ts';
+import { StackLiveness } from './stack-liveness.ts';
 import { Frame, MAX_STACK, regAt } from './state/frame.ts';
 import { regTypes } from './state/reg-types.ts';
 import { type HistoryEntry, State } from './state/state.ts';
@@ -60,6 +62,7 @@ export interface Checkpoint {
   hits: number;
   misses: number;
   dropped: boolean;
+  cleaned: boolean;
 }
 
 export class Env {
@@ -69,6 +72,7 @@ export class Env {
   readonly count: number;
   readonly progType: ProgTypeName | undefined;
   readonly context: CtxLayout | undefined;
+  readonly attachType: number;
   readonly strictAlignment: boolean;
   readonly testStateFreq: boolean;
   /** CAP_PERFMON: pointers may leak, and nothing is done against speculation. */
@@ -91,6 +95,8 @@ export class Env {
   /** What kind of pointer a memory instruction has been seen to use (0: none yet). */
   readonly pointerSeen: Int32Array;
   readonly seen: Uint8Array;
+
+  readonly stackLiveness: StackLiveness = new StackLiveness(this);
 
   /** Where the exploration stands. */
   state = new State();
@@ -134,6 +140,11 @@ export class Env {
     this.count = input.insns.length >>> 3;
     this.progType = progTypeName(input.progType);
     this.context = this.progType === undefined ? undefined : contexts[this.progType];
+    // Old loaders name no attach type: creation is meant (bpf_prog_load_fixup_attach_type).
+    this.attachType =
+      this.progType === 'cgroup_sock' && input.expectedAttachType === 0
+        ? attachTypes.cgroup_inet_sock_create.id
+        : input.expectedAttachType;
     this.strictAlignment =
       (input.progFlags & progFlags.strictAlignment) !== 0 && (input.progFlags & progFlags.anyAlignment) === 0;
     this.testStateFreq = (input.progFlags & progFlags.testStateFreq) !== 0;

@@ -29,7 +29,7 @@ const binds: readonly number[] = [attachTypes.cgroup_inet4_bind.id, attachTypes.
 
 /** What r0 must lie in; undefined: anything goes. */
 function returnRange(env: Env): Range | undefined {
-  const attach = env.input.expectedAttachType;
+  const attach = env.attachType;
   switch (env.progType) {
     case 'cgroup_sock_addr':
       if (alwaysOne.includes(attach)) return [1, 1];

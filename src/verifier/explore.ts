@@ -105,8 +105,11 @@ function step(env: Env): Outcome {
   if (insn === undefined) throw new Bug(`slot ${env.insn} is no instruction`);
   if (insn.op === 'invalid') return env.reject('EINVAL', invalidText(insn));
   if (isJumpClass(insn)) env.jumpsProcessed++;
+  const stores = insn.op === 'store' || insn.op === 'storeRelease' || insn.op === 'atomic';
+  if (stores) env.stackLiveness.begin();
   if (insn.op === 'exit') return doExit(env);
   doInsn(env, insn);
+  if (stores) env.stackLiveness.commit(env.state, env.insn);
   if (env.returnNow) {
     returnFromSubprog(env);
     return 'on';

@@ -14,7 +14,21 @@ import { acquireReference, checkNothingHeld, releaseReference } from './referenc
 import { isNull, setNotInit, setPointer, setScalar, word } from './regs.ts';
 import { clobberStack } from './stack.ts';
 import { regAt } from './state/frame.ts';
-import { AUX0, ID, OFF, REF_OBJ_ID, S32_MAX, S32_MIN, SMAX, SMIN, TYPE } from './state/layout.ts';
+import {
+  AUX0,
+  ID,
+  OFF,
+  REF_OBJ_ID,
+  S32_MAX,
+  S32_MIN,
+  SMAX,
+  SMIN,
+  TYPE,
+  U32_MAX,
+  U32_MIN,
+  UMAX,
+  UMIN,
+} from './state/layout.ts';
 import { mayBeNull, type RegType, regTypes, typeFlags } from './state/reg-types.ts';
 
 const CALLER_SAVED = 6;
@@ -152,6 +166,8 @@ function setResult(env: Env, kind: ReturnKind, facts: CallFacts): void {
   if (kind === 'int') {
     setScalar(frame, r0);
     if (lengths.has(facts.helper)) boundLength(env, facts.sizeMax);
+    const { cpus } = env.input;
+    if (facts.helper === 'get_smp_processor_id' && cpus !== undefined) boundCpu(env, cpus - 1);
     return;
   }
   setPointer(frame, r0, pointers[kind]);
@@ -190,6 +206,20 @@ function boundLength(env: Env, max: bigint): void {
   frame.i32[2 * r0 + S32_MAX] = Number(BigInt.asIntN(32, max));
   frame.i64[r0 + SMIN] = BigInt(-MAX_ERRNO);
   frame.i32[2 * r0 + S32_MIN] = -MAX_ERRNO;
+  syncBounds(frame, r0);
+}
+
+function boundCpu(env: Env, max: number): void {
+  const frame = env.frame;
+  const r0 = regAt(0);
+  frame.u64[r0 + UMAX] = BigInt(max);
+  frame.u32[2 * r0 + U32_MAX] = max;
+  frame.i64[r0 + SMAX] = BigInt(max);
+  frame.i32[2 * r0 + S32_MAX] = max;
+  frame.u64[r0 + UMIN] = 0n;
+  frame.u32[2 * r0 + U32_MIN] = 0;
+  frame.i64[r0 + SMIN] = 0n;
+  frame.i32[2 * r0 + S32_MIN] = 0;
   syncBounds(frame, r0);
 }
 

@@ -118,16 +118,16 @@ function split(env: Env, insn: Jump, srcReg: number): void {
   const src = srcReg >= 0 ? regAt(srcReg) : -1;
   const linked: LinkedReg[] = [];
   const linkId = (r: number): number => (r >= 0 && isScalar(frame, r) ? word(frame, r, ID) : 0);
-  if (linkId(src) !== 0) collectLinked(here, linkId(src), linked);
-  if (linkId(dst) !== 0) collectLinked(here, linkId(dst), linked);
+  if (linkId(src) !== 0) collectLinked(env, linkId(src), linked);
+  if (linkId(dst) !== 0) collectLinked(env, linkId(dst), linked);
   const unique = dedupe(linked);
   if (unique.length > 1) pushHistory(env, 0, unique);
   const there = pushBranch(env, { insn: env.insn + insn.off + 1, prev: env.insn });
   refineBoth(env, insn, there);
   for (const r of [src, dst]) {
     if (linkId(r) === 0) continue;
-    syncLinked(env, here, { r, linked: unique });
-    syncLinked(env, there, { r, linked: unique });
+    syncLinked(here, { r, linked: unique });
+    syncLinked(there, { r, linked: unique });
   }
   liftNull(env, insn, there);
   const nullTest =
@@ -159,8 +159,12 @@ function refineBoth(env: Env, insn: Jump, there: State): void {
     { state: env.state, holds: false },
   ];
   const same = 'reg' in insn.src && insn.src.reg === insn.dst;
-  if (same) return;
   for (const { state, holds } of sides) {
+    if (same) {
+      // Linux narrows the one register by itself, on the impossible side too, and its numbers show it.
+      refine(state.frame, regAt(insn.dst), regAt(insn.dst), { cond: insn.cond, bits: insn.bits, holds });
+      continue;
+    }
     loadOperandsOf(env, state, insn);
     refine(fake, LEFT, RIGHT, { cond: insn.cond, bits: insn.bits, holds });
     copyReg({ file: state.frame, r: regAt(insn.dst) }, fake, LEFT);

@@ -28,8 +28,9 @@ export function linkedIndex(linked: LinkedReg): number {
   return linked.isReg ? regAt(linked.index) : spilledAt(linked.index);
 }
 
-/** Every register and slot of scalar id `id`; those beyond the sixth lose it. */
-export function collectLinked(state: State, id: number, into: LinkedReg[]): void {
+/** Every live register and every slot of scalar id `id`; those beyond the sixth lose it. */
+export function collectLinked(env: Env, id: number, into: LinkedReg[]): void {
+  const { state } = env;
   const base = id & ~ID_ADD_CONST;
   const visit = (frame: Frame, r: number, linked: LinkedReg): void => {
     const w = 2 * r;
@@ -40,7 +41,11 @@ export function collectLinked(state: State, id: number, into: LinkedReg[]): void
   };
   for (let no = state.curFrame; no >= 0; no--) {
     const frame = state.frames[no] as Frame;
-    for (let reg = 0; reg < 10; reg++) visit(frame, regAt(reg), { frame: no, isReg: true, index: reg });
+    const insn = no === state.curFrame ? env.insn : (state.frames[no + 1] as Frame).callsite;
+    const live = env.liveRegs[insn] as number;
+    for (let reg = 0; reg < 10; reg++) {
+      if (live & (1 << reg)) visit(frame, regAt(reg), { frame: no, isReg: true, index: reg });
+    }
     for (let slot = 0; slot < frame.slots; slot++) {
       if (frame.isSpilled(slot)) visit(frame, spilledAt(slot), { frame: no, isReg: false, index: slot });
     }
@@ -48,7 +53,7 @@ export function collectLinked(state: State, id: number, into: LinkedReg[]): void
 }
 
 /** The other linked registers of `state` learn what is now known of register `r` of its current frame. */
-export function syncLinked(env: Env, state: State, known: { r: number; linked: readonly LinkedReg[] }): void {
+export function syncLinked(state: State, known: { r: number; linked: readonly LinkedReg[] }): void {
   const { r, linked } = known;
   const from = state.frame;
   const w = 2 * r;
@@ -71,5 +76,4 @@ export function syncLinked(env: Env, state: State, known: { r: number; linked: r
     frame.i32[v + ID] = otherId;
     scalarAluImm(frame, to, otherOff - off, { alu: 'add', bits: 64 });
   }
-  if (state === env.state) for (const entry of linked) if (entry.isReg) env.touchReg(entry.index);
 }

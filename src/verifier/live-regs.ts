@@ -6,8 +6,8 @@
 import type { Insn, InvalidInsn, Operand } from '../isa/index.ts';
 import { helperProtos } from '../uapi/helper-protos.ts';
 import { helperName } from '../uapi/helpers.ts';
-import { successors } from './cfg.ts';
 import type { Env } from './env.ts';
+import { successors } from './successors.ts';
 
 const ALL = 0x3ff;
 const CALLER_SAVED = 0x3f;

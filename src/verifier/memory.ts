@@ -8,7 +8,7 @@ import { mapTypes } from '../uapi/map-types.ts';
 import { isSecret } from './checks.ts';
 import { coerceSize, coerceSizeSx, isConst } from './domain/index.ts';
 import type { Env } from './env.ts';
-import { tnumText } from './log/index.ts';
+import { tnumText, unsignedText } from './log/index.ts';
 import { specialAt } from './map-special.ts';
 import { isPacket, isSock, setKnown, setPointer, setScalar, typeOf, word } from './regs.ts';
 import { checkStackBounds, readStack, writeStack } from './stack.ts';
@@ -52,7 +52,7 @@ export function offText(env: Env, r: number): string {
   const file = env.frame;
   if (!isConst(file, r)) return tnumText(file, r);
   const value = file.u64[r + TNUM_VALUE] as bigint;
-  return value === 0n ? '0' : `0x${value.toString(16)}`;
+  return unsignedText(value);
 }
 
 const alignmentNames: Readonly<Record<number, string>> = {
@@ -84,7 +84,7 @@ export function checkAlignment(
     env.reject('EACCES', `misaligned packet access off 2+${offText(env, r)}+${fixed}+${off} size ${size}`);
   }
   if (isAligned(env, r, { off: BigInt(fixed + off), size })) return;
-  const name = alignmentNames[baseType(type)] ?? '';
+  const name = alignmentNames[type] ?? '';
   env.reject('EACCES', `misaligned ${name}access off ${offText(env, r)}+${fixed}+${off} size ${size}`);
 }
 
@@ -290,7 +290,7 @@ function accessCtx(env: Env, access: Access): void {
           size: access.size,
           write,
           signed: access.signed === true,
-          attachType: env.input.expectedAttachType,
+          attachType: env.attachType,
         });
   const needsBpf =
     field?.pointer !== undefined && env.progType === 'cgroup_skb' && isPacketPointer(field.pointer);

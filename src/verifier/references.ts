@@ -23,8 +23,8 @@ export function releaseReference(env: Env, id: number): boolean {
   if (!dropReference(env.state, id)) return false;
   forEachReg(env.state, (frame, r) => {
     if (word(frame, r, REF_OBJ_ID) !== id) return;
-    if (env.allowLeaks) setNotInit(frame, r);
-    else setScalar(frame, r);
+    if (env.allowLeaks) setScalar(frame, r);
+    else setNotInit(frame, r);
   });
   return true;
 }

@@ -3,8 +3,9 @@
  * algorithm without recursion. A component of one instruction that does not jump to itself is no loop and
  * has number 0. The log shows the numbers, which are given in the order in which Linux finds them.
  */
-import { successors } from './cfg.ts';
+
 import type { Env } from './env.ts';
+import { successors } from './successors.ts';
 
 const DONE = 0xffffffff;
 

@@ -123,6 +123,7 @@ function readFixed(env: Env, access: StackAccess): void {
   const slot = slotOf(off);
   const spilled = spilledAt(slot);
   env.touchSlot(slot);
+  env.stackLiveness.read(frame.frameNo, slot);
   let isFill = true;
   if (frame.isSpilled(slot)) {
     if (size !== SLOT_BYTES || spillSize(frame, slot) !== SLOT_BYTES) {
@@ -235,6 +236,7 @@ function writeFixed(env: Env, access: StackAccess): void {
     env.reject('EACCES', 'attempt to corrupt spilled pointer on stack');
   }
   env.touchSlot(slot);
+  if (size === SLOT_BYTES) env.stackLiveness.write(frame.frameNo, slot);
   const from = value >= 0 ? regAt(value) : -1;
   const aligned = off % SLOT_BYTES === 0;
   if (from >= 0 && aligned && isScalar(cur, from) && caps.bpf) {
@@ -334,6 +336,7 @@ export function checkStackRange(env: Env, range: StackRange): boolean {
   const frame = pointee(env, reg);
   for (let at = min; at < max + size; at++) {
     const slot = slotOf(at);
+    env.stackLiveness.read(frame.frameNo, slot);
     const kind = frame.kinds[kindAt(at)] as number;
     if (kind === slotKinds.misc) continue;
     if (kind === slotKinds.zero || (kind === slotKinds.invalid && env.allowLeaks)) {

@@ -21,8 +21,6 @@ export function swapScalar(
     file.u64[r + TNUM_MASK] = swapBytes(file.u64[r + TNUM_MASK] as bigint, insn.width);
     unbound(file, r);
   }
-  if (insn.width < 64) {
-    unbound(file, r);
-    coerceSize(file, r, insn.width / 8);
-  } else syncBounds(file, r);
+  if (insn.width < 64) coerceSize(file, r, insn.width / 8);
+  else syncBounds(file, r);
 }

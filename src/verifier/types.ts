@@ -57,6 +57,8 @@ export interface VerifierInput {
   readonly funcInfo?: Uint8Array | undefined;
   readonly lineInfo?: Uint8Array | undefined;
   readonly attachBtfId?: number | undefined;
+  /** How many CPUs there are, which bounds bpf_get_smp_processor_id(); absent: not known. */
+  readonly cpus?: number | undefined;
   /** Raw BTF of the kernel, for kfuncs and BTF arguments. */
   readonly kernelBtf?: Uint8Array | undefined;
   /** Bits: 1 per-instruction log of explored paths, 2 with all state, 4 statistics. 0: no log. */

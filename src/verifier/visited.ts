@@ -4,12 +4,10 @@
  */
 import type { Checkpoint, Env } from './env.ts';
 import { pushHistory } from './history.ts';
-import { ID_ADD_CONST } from './log/index.ts';
 import { forgetPrecision, propagatePrecision } from './precision.ts';
 import { printLine, printState } from './print.ts';
-import { isScalar } from './regs.ts';
-import { type Frame, regAt, spilledAt } from './state/frame.ts';
-import { ID, OFF } from './state/layout.ts';
+import { setNotInit } from './regs.ts';
+import { type Frame, regAt, SLOT_BYTES, slotKinds, spilledAt } from './state/frame.ts';
 import type { State } from './state/state.ts';
 import { statesEqual } from './states-equal.ts';
 
@@ -43,7 +41,7 @@ export function isVisited(env: Env): boolean {
     if (checkpoint.state.branches > 0) {
       if (isLoop(env, checkpoint.state)) rejectLoop(env, checkpoint.state);
       if (!force && jumps < 20 && insns < 100) add = false;
-    } else if (statesEqual(env, checkpoint.state, { insn: at, exact: 'usual' })) {
+    } else if (isCovered(env, checkpoint)) {
       checkpoint.hits++;
       if (env.jumpPoint[at] === 1) pushHistory(env, 0, undefined);
       propagatePrecision(env, checkpoint.state);
@@ -67,6 +65,20 @@ export function isVisited(env: Env): boolean {
   if (!env.input.capabilities.bpf && count > UNPRIVILEGED_STATES) return false;
   if (add) remember(env, bucket);
   return false;
+}
+
+/** A finished state forgets what nothing reads any more before it is compared (clean_verifier_state). */
+function isCovered(env: Env, checkpoint: Checkpoint): boolean {
+  if (!checkpoint.cleaned) {
+    checkpoint.cleaned = true;
+    env.stackLiveness.clean(checkpoint.state, forgetSlot);
+  }
+  return statesEqual(env, checkpoint.state, { insn: env.insn, exact: 'usual' });
+}
+
+function forgetSlot(frame: Frame, slot: number): void {
+  for (let i = 0; i < SLOT_BYTES; i++) frame.kinds[slot * SLOT_BYTES + i] = slotKinds.invalid;
+  setNotInit(frame, spilledAt(slot));
 }
 
 function prune(env: Env, bucket: number): void {
@@ -113,7 +125,7 @@ function remember(env: Env, bucket: number): void {
   env.prevProcessed = env.processed;
   const cur = env.state;
   if (env.input.capabilities.bpf) forgetPrecision(cur);
-  forgetSingleIds(cur);
+  //EXP forgetSingleIds(cur);
   const history = cur.history;
   cur.history = [];
   const saved = cur.clone();
@@ -122,7 +134,7 @@ function remember(env: Env, bucket: number): void {
   cur.parent = saved;
   cur.firstInsn = env.insn;
   cur.dfsDepth = saved.dfsDepth + 1;
-  (env.checkpoints[bucket] ??= []).push({ state: saved, hits: 0, misses: 0, dropped: false });
+  (env.checkpoints[bucket] ??= []).push({ state: saved, hits: 0, misses: 0, dropped: false, cleaned: false });
   if (env.log.verbose) enterLoop(env, cur);
 }
 
@@ -141,31 +153,4 @@ function enterLoop(env: Env, cur: State): void {
     }
     calls.push(insn);
   }
-}
-
-/** An id that nothing shares says nothing (clear_singular_ids). */
-function forgetSingleIds(state: State): void {
-  const counts = new Map<number, number>();
-  const each = (visit: (frame: Frame, w: number) => void): void => {
-    for (let no = 0; no <= state.curFrame; no++) {
-      const frame = state.frames[no] as Frame;
-      for (let reg = 0; reg < 10; reg++) {
-        const r = regAt(reg);
-        if (frame.i32[2 * r + ID] !== 0 && isScalar(frame, r)) visit(frame, 2 * r);
-      }
-      for (let slot = 0; slot < frame.slots; slot++) {
-        const r = spilledAt(slot);
-        if (frame.isSpilled(slot) && frame.i32[2 * r + ID] !== 0 && isScalar(frame, r)) visit(frame, 2 * r);
-      }
-    }
-  };
-  each((frame, w) => {
-    const id = (frame.i32[w + ID] as number) & ~ID_ADD_CONST;
-    counts.set(id, (counts.get(id) ?? 0) + 1);
-  });
-  each((frame, w) => {
-    if ((counts.get((frame.i32[w + ID] as number) & ~ID_ADD_CONST) ?? 0) > 1) return;
-    frame.i32[w + ID] = 0;
-    frame.i32[w + OFF] = 0;
-  });
 }

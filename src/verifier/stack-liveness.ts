@@ -1,0 +1,185 @@
+/**
+ * Which stack slots an instruction may still read: recorded while paths are explored, per chain of calls, and
+ * spread backwards over the control flow when it is asked for. Only states from which every path is done are
+ * asked about, so what they can still read has been recorded by then (kernel/bpf/liveness.c).
+ */
+
+import type { Env, Subprog } from './env.ts';
+import type { Frame } from './state/frame.ts';
+import type { State } from './state/state.ts';
+import { successors } from './successors.ts';
+
+/** Slots of one frame by instruction: two words each. */
+interface Masks {
+  readonly read: Uint32Array;
+  /** Slots that the instruction overwrote each time it ran. */
+  readonly written: Uint32Array;
+  readonly live: Uint32Array;
+}
+
+/** A subprogram as called through one chain of call sites. */
+class Instance {
+  readonly subprog: Subprog;
+  readonly masks: Masks[];
+  /** Instructions that ran, so that their writes are known. */
+  readonly ran: Uint8Array;
+  readonly callees = new Map<number, Instance>();
+  dirty = true;
+
+  constructor(subprog: Subprog, frames: number) {
+    this.subprog = subprog;
+    const size = subprog.end - subprog.start;
+    this.ran = new Uint8Array(size);
+    this.masks = Array.from({ length: frames }, () => ({
+      read: new Uint32Array(2 * size),
+      written: new Uint32Array(2 * size),
+      live: new Uint32Array(2 * size),
+    }));
+  }
+}
+
+export class StackLiveness {
+  private readonly env: Env;
+  private readonly roots = new Map<number, Instance>();
+  /** Slots written by the instruction at hand, by frame. */
+  private readonly writes = new Uint32Array(2 * 8);
+
+  constructor(env: Env) {
+    this.env = env;
+  }
+
+  private chain(state: State): Instance[] {
+    const chain: Instance[] = [];
+    for (let no = 0; no <= state.curFrame; no++) {
+      const frame = state.frames[no] as Frame;
+      const subprog = this.env.subprogs[frame.subprog] as Subprog;
+      const within = chain[no - 1];
+      const siblings = within === undefined ? this.roots : within.callees;
+      const key = within === undefined ? frame.subprog : frame.callsite;
+      let instance = siblings.get(key);
+      if (instance === undefined) {
+        instance = new Instance(subprog, no + 1);
+        siblings.set(key, instance);
+      }
+      chain.push(instance);
+    }
+    return chain;
+  }
+
+  private current(): Instance {
+    const chain = this.chain(this.env.state);
+    return chain[chain.length - 1] as Instance;
+  }
+
+  read(frame: number, slot: number): void {
+    const instance = this.current();
+    const masks = instance.masks[frame] as Masks;
+    const at = 2 * (this.env.insn - instance.subprog.start) + (slot >> 5);
+    const bits = ((masks.read[at] as number) | (1 << (slot & 31))) >>> 0;
+    if (bits === masks.read[at]) return;
+    masks.read[at] = bits;
+    instance.dirty = true;
+  }
+
+  write(frame: number, slot: number): void {
+    const at = 2 * frame + (slot >> 5);
+    this.writes[at] = (this.writes[at] as number) | (1 << (slot & 31));
+  }
+
+  /** Before an instruction that may write the stack. */
+  begin(): void {
+    this.writes.fill(0);
+  }
+
+  /** After it: what it wrote this time it must write every time. `slot` is where it is. */
+  commit(state: State, slot: number): void {
+    const chain = this.chain(state);
+    const instance = chain[chain.length - 1] as Instance;
+    const at = slot - instance.subprog.start;
+    const first = instance.ran[at] === 0;
+    instance.ran[at] = 1;
+    for (const [frame, masks] of instance.masks.entries()) {
+      for (const half of [0, 1]) {
+        const now = this.writes[2 * frame + half] as number;
+        const before = masks.written[2 * at + half] as number;
+        const next = first ? now : (before & now) >>> 0;
+        if (next === before) continue;
+        masks.written[2 * at + half] = next;
+        instance.dirty = true;
+      }
+    }
+  }
+
+  /** Bring `live` up to date below `instance`; whether it changed at the entry. */
+  private solve(instance: Instance): void {
+    for (const callee of instance.callees.values()) this.solve(callee);
+    for (const [callsite, callee] of instance.callees) this.lift(instance, callsite, callee);
+    if (!instance.dirty) return;
+    instance.dirty = false;
+    for (const masks of instance.masks) spread(this.env, instance.subprog, masks);
+  }
+
+  /** What a callee may read of its callers' frames, the call may read. */
+  private lift(outer: Instance, callsite: number, callee: Instance): void {
+    const at = 2 * (callsite - outer.subprog.start);
+    for (const [frame, masks] of outer.masks.entries()) {
+      for (const half of [0, 1]) {
+        const entry = (callee.masks[frame] as Masks).live[half] as number;
+        const bits = ((masks.read[at + half] as number) | entry) >>> 0;
+        if (bits === masks.read[at + half]) continue;
+        masks.read[at + half] = bits;
+        outer.dirty = true;
+      }
+    }
+  }
+
+  /** Forget the slots of a finished state that nothing will read. */
+  clean(state: State, forget: (frame: Frame, slot: number) => void): void {
+    const chain = this.chain(state);
+    this.solve(chain[0] as Instance);
+    for (let no = 0; no <= state.curFrame; no++) {
+      const frame = state.frames[no] as Frame;
+      for (let slot = 0; slot < frame.slots; slot++) {
+        if (!this.isLive(state, { chain, no, slot })) forget(frame, slot);
+      }
+    }
+  }
+
+  private isLive(state: State, at: { chain: readonly Instance[]; no: number; slot: number }): boolean {
+    const { chain, no, slot } = at;
+    for (let inner = no; inner <= state.curFrame; inner++) {
+      const instance = chain[inner] as Instance;
+      const insn = inner === state.curFrame ? state.insn : (state.frames[inner + 1] as Frame).callsite + 1;
+      const masks = instance.masks[no] as Masks;
+      const word = masks.live[2 * (insn - instance.subprog.start) + (slot >> 5)] as number;
+      if ((word & (1 << (slot & 31))) !== 0) return true;
+    }
+    return false;
+  }
+}
+
+/** live = what comes after, less what is overwritten, and what is read: until nothing changes. */
+function spread(env: Env, subprog: Subprog, masks: Masks): void {
+  const { read, written, live } = masks;
+  live.fill(0);
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (let slot = subprog.end - 1; slot >= subprog.start; slot--) {
+      if (env.insns[slot] === undefined) continue;
+      const at = 2 * (slot - subprog.start);
+      let low = 0;
+      let high = 0;
+      for (const next of successors(env, slot)) {
+        const then = 2 * (next - subprog.start);
+        low |= live[then] as number;
+        high |= live[then + 1] as number;
+      }
+      low = ((low & ~(written[at] as number)) | (read[at] as number)) >>> 0;
+      high = ((high & ~(written[at + 1] as number)) | (read[at + 1] as number)) >>> 0;
+      if (low === live[at] && high === live[at + 1]) continue;
+      live[at] = low;
+      live[at + 1] = high;
+      changed = true;
+    }
+  }
+}
