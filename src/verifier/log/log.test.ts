@@ -4,9 +4,17 @@ import { test } from 'node:test';
 import { readBtf } from '../../btf/index.ts';
 import { refineImm, scalarAluImm, setConst, setUnknown, tnumIsConst } from '../domain/index.ts';
 import { Frame, regAt, slotKinds, spilledAt } from '../state/frame.ts';
-import { AUX0, AUX1, FRAME_NO, ID, OFF, PRECISE, REF_OBJ_ID, TYPE } from '../state/layout.ts';
+import { AUX0, AUX1, FRAME_NO, ID, OFF, PRECISE, REF_OBJ_ID, SMIN, TYPE, U32_MAX } from '../state/layout.ts';
 import { regTypes, typeFlags } from '../state/reg-types.ts';
-import { ID_ADD_CONST, SourceLines, type StateNames, signedText, stateText, unsignedText } from './index.ts';
+import {
+  ID_ADD_CONST,
+  SourceLines,
+  type StateNames,
+  signedText,
+  stateText,
+  unsignedText,
+  violationLine,
+} from './index.ts';
 
 const names: StateNames = {
   map: (index) =>
@@ -169,6 +177,20 @@ test('numbers', () => {
   }
   assert.equal(signedText(-32768n), '-32768');
   assert.equal(signedText(-32769n), '0xffffffffffff7fff');
+});
+
+test('a contradiction is told with all numbers', () => {
+  const frame = newFrame();
+  const r = regAt(7);
+  setConst(frame, r, 1n);
+  assert.equal(violationLine(frame, r, 'alu'), undefined);
+  frame.u32[2 * r + U32_MAX] = 0;
+  frame.i64[r + SMIN] = -1n;
+  assert.equal(
+    violationLine(frame, r, 'true_reg1'),
+    'verifier bug: REG INVARIANTS VIOLATION (true_reg1): range bounds violation u64=[0x1, 0x1] ' +
+      's64=[0xffffffffffffffff, 0x1] u32=[0x1, 0x0] s32=[0x1, 0x1] var_off=(0x1, 0x0)',
+  );
 });
 
 test('the stack', () => {

@@ -2,7 +2,20 @@
  * Numbers and ranges as the verifier's log shows them: small ones in decimal, the others in hex, and ends of
  * ranges that are the same number under one `name=name=…`.
  */
-import { type RegFile, S32_MAX, S32_MIN, SMAX, SMIN, U32_MAX, U32_MIN, UMAX, UMIN } from '../state/layout.ts';
+import { boundsViolation } from '../domain/index.ts';
+import {
+  type RegFile,
+  S32_MAX,
+  S32_MIN,
+  SMAX,
+  SMIN,
+  TNUM_MASK,
+  TNUM_VALUE,
+  U32_MAX,
+  U32_MIN,
+  UMAX,
+  UMIN,
+} from '../state/layout.ts';
 
 const U64 = 64;
 
@@ -16,6 +29,27 @@ export function signedText(value: bigint): string {
   const signed = BigInt.asIntN(U64, value);
   if (signed >= -0x8000n && signed <= 0x7fffn) return signed.toString();
   return `0x${BigInt.asUintN(U64, value).toString(16)}`;
+}
+
+/** Hexadecimal of the `bits` bits of a number, as every number of a violation is shown. */
+function hex(value: bigint | number, bits: number): string {
+  return `0x${BigInt.asUintN(bits, BigInt(value)).toString(16)}`;
+}
+
+/** The line that names a register, at `where`, whose ranges contradict each other; undefined for any other. */
+export function violationLine(file: RegFile, r: number, where: string): string | undefined {
+  const problem = boundsViolation(file, r);
+  if (problem === undefined) return undefined;
+  const { u64, i64, u32, i32 } = file;
+  const w = 2 * r;
+  return (
+    `verifier bug: REG INVARIANTS VIOLATION (${where}): ${problem} ` +
+    `u64=[${hex(u64[r + UMIN]!, U64)}, ${hex(u64[r + UMAX]!, U64)}] ` +
+    `s64=[${hex(i64[r + SMIN]!, U64)}, ${hex(i64[r + SMAX]!, U64)}] ` +
+    `u32=[${hex(u32[w + U32_MIN]!, 32)}, ${hex(u32[w + U32_MAX]!, 32)}] ` +
+    `s32=[${hex(i32[w + S32_MIN]!, 32)}, ${hex(i32[w + S32_MAX]!, 32)}] ` +
+    `var_off=(${hex(u64[r + TNUM_VALUE]!, U64)}, ${hex(u64[r + TNUM_MASK]!, U64)})`
+  );
 }
 
 /** One end of a range: what it is called, its value as 64 bits, and whether it says nothing. */
