@@ -5,10 +5,19 @@ import type { Insn, JmpCond } from '../isa/index.ts';
 import { mapTypes } from '../uapi/map-types.ts';
 import { pushBranch } from './branches.ts';
 import { checkRead, isSecret } from './checks.ts';
-import { branchTaken, isConst, isConst32, refine, type Taken } from './domain/index.ts';
+import {
+  boundsViolation,
+  branchTaken,
+  isConst,
+  isConst32,
+  refine,
+  type Taken,
+  unbound,
+} from './domain/index.ts';
 import type { Env } from './env.ts';
 import { pushHistory } from './history.ts';
 import { collectLinked, syncLinked } from './linked.ts';
+import { violationLine } from './log/index.ts';
 import { matchPackets } from './packet-ranges.ts';
 import { markPrecise } from './precision.ts';
 import { printChanges } from './print.ts';
@@ -170,6 +179,19 @@ function refineBoth(env: Env, insn: Jump, there: State): void {
     copyReg({ file: state.frame, r: regAt(insn.dst) }, fake, LEFT);
     if ('reg' in insn.src) copyReg({ file: state.frame, r: regAt(insn.src.reg) }, fake, RIGHT);
   }
+  for (const { state, holds } of sides) {
+    checkBounds(env, { file: state.frame, r: regAt(insn.dst), where: `${holds}_reg1` });
+    if ('reg' in insn.src) {
+      checkBounds(env, { file: state.frame, r: regAt(insn.src.reg), where: `${holds}_reg2` });
+    }
+  }
+}
+
+/** A side that no value takes may have ranges that contradict each other: they are forgotten (reg_bounds_sanity_check). */
+function checkBounds(env: Env, reg: { file: Frame; r: number; where: string }): void {
+  if (boundsViolation(reg.file, reg.r) === undefined) return;
+  env.write(`${violationLine(reg.file, reg.r, reg.where)}\n`);
+  unbound(reg.file, reg.r);
 }
 
 function loadOperandsOf(env: Env, state: State, insn: Jump): void {
