@@ -216,6 +216,9 @@ function doScalars(env: Env, insn: AluInsn): void {
   copyReg({ file: fake, r: POINTER }, frame, dst);
   if ('reg' in insn.src) copyReg({ file: fake, r: OFFSET }, frame, regAt(insn.src.reg));
   else setKnown(fake, OFFSET, BigInt(insn.src.imm));
+  if (!env.allowLeaks && 'reg' in insn.src && (insn.alu === 'add' || insn.alu === 'sub')) {
+    samePath(env, insn, 'scalar');
+  }
   if ((insn.alu === 'and' || insn.alu === 'or') && isConst(fake, OFFSET)) forkOnSignMask(env, insn);
   copyReg({ file: fake, r: POINTER }, frame, dst);
   scalarAlu(fake, POINTER, OFFSET, insn);
@@ -229,6 +232,7 @@ function linkByConstant(env: Env, insn: AluInsn): void {
   const w = 2 * regAt(insn.dst);
   const id = frame.i32[w + ID] as number;
   frame.i32[w + ID] = 0;
+  if ((id & ID_ADD_CONST) !== 0 || id === 0) frame.i32[w + OFF] = 0;
   if (id === 0 || insn.bits === 32 || !env.input.capabilities.bpf) return;
   if ((insn.alu !== 'add' && insn.alu !== 'sub') || !isConst(env.fake, OFFSET)) return;
   const value = env.fake.i64[OFFSET + TNUM_VALUE] as bigint;
@@ -326,6 +330,7 @@ function doPointer(env: Env, insn: AluInsn, math: PointerMath): void {
     if (type === regTypes.stack)
       env.reject('EACCES', `R${insn.dst} subtraction from stack pointer prohibited`);
   }
+  if (!env.allowLeaks && 'reg' in insn.src) checkSpeculation(env, insn, { reversed, known, smin, smax });
   const moved = insn.alu === 'add' ? BigInt(off) + smin : BigInt(off) - smin;
   unbound32(fake, POINTER);
   if (known && BigInt.asIntN(32, moved) === moved) {
@@ -388,7 +393,7 @@ function checkUnprivileged(env: Env, reg: number): void {
     if (!isConst(frame, r)) {
       env.reject('EACCES', `R${reg} variable stack access prohibited for !root, var_off=unknown off=${off}`);
     }
-    if (at < -512n || at > 0n) {
+    if (at < -512n || at >= 0n) {
       env.reject(
         'EACCES',
         `R${reg} stack pointer arithmetic goes out of range, prohibited for !root; off=${at}`,
@@ -401,7 +406,57 @@ function checkUnprivileged(env: Env, reg: number): void {
     if (low < 0n || high >= BigInt(map.valueSize)) {
       env.reject('EACCES', `R${reg} pointer arithmetic of map value goes out of range, prohibited for !root`);
     }
-  } else if (!isPacket(type) && baseType(type) !== regTypes.mem) {
-    env.reject('EACCES', `R${reg} pointer arithmetic prohibited`);
   }
+}
+
+const FOR_ROOT = 'pointer arithmetic with it prohibited for !root';
+const MAX_STACK_LIMIT = 512n;
+
+/** What one addition does must be the same on every path, for it is masked in one way (sanitize_ptr_alu). */
+function samePath(env: Env, insn: AluInsn, what: string): void {
+  const before = env.sanitized.get(env.insn);
+  if (before === undefined) env.sanitized.set(env.insn, what);
+  else if (before !== what) {
+    env.reject(
+      'EACCES',
+      `R${insn.dst} tried to ${insn.alu} from different maps, paths or scalars, ${FOR_ROOT}`,
+    );
+  }
+}
+
+interface Offset {
+  readonly reversed: boolean;
+  readonly known: boolean;
+  readonly smin: bigint;
+  readonly smax: bigint;
+}
+
+/** A loader without CAP_PERFMON: pointers may not leave their objects in speculation either. */
+function checkSpeculation(env: Env, insn: AluInsn, offset: Offset): void {
+  const src = 'reg' in insn.src ? insn.src.reg : insn.dst;
+  const [scalarReg, pointerReg] = offset.reversed ? [insn.dst, src] : [src, insn.dst];
+  if (!offset.known && offset.smin < 0n !== offset.smax < 0n) {
+    env.reject('EACCES', `R${scalarReg} has unknown scalar with mixed signed bounds, ${FOR_ROOT}`);
+  }
+  const { fake } = env;
+  const type = typeOf(fake, POINTER);
+  const off = BigInt(fake.i32[2 * POINTER + OFF] as number);
+  const negative = offset.smin < 0n;
+  const left = (insn.alu === 'add') === negative;
+  let max: bigint;
+  let limit: bigint;
+  if (type === regTypes.stack) {
+    max = MAX_STACK_LIMIT + (left ? 1n : 0n);
+    limit = -((fake.i64[POINTER + TNUM_VALUE] as bigint) + off);
+  } else if (type === regTypes.mapValue) {
+    max = BigInt(env.map(fake.i32[2 * POINTER + AUX0] as number).valueSize);
+    limit = (left ? (fake.i64[POINTER + SMIN] as bigint) : (fake.u64[POINTER + UMAX] as bigint)) + off;
+  } else {
+    env.reject('EACCES', `R${pointerReg} has pointer with unsupported alu operation, ${FOR_ROOT}`);
+    return;
+  }
+  if (limit >= max)
+    env.reject('EACCES', `R${insn.dst} tried to ${insn.alu} beyond pointer bounds, ${FOR_ROOT}`);
+  const amount = offset.known ? (offset.smin < 0n ? -offset.smin : offset.smin) : limit;
+  samePath(env, insn, `${offset.reversed} ${negative} ${offset.known} ${amount}`);
 }

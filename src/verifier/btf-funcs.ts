@@ -69,7 +69,13 @@ function describe(env: Env, at: { btf: Btf; id: number; index: number }, subprog
     if (subprog.hasTailCall)
       env.reject('EINVAL', "tail_call is only allowed in functions that return 'int'.");
   }
-  if (index === 0 || func.linkage !== btfLinkages.global) return;
+  if (func.linkage !== btfLinkages.global) return;
+  if (index === 0) {
+    // The entry's signature is only looked at; one that does not fit is said and ignored.
+    if (!isInt)
+      env.mainWarning = `Global function ${func.name}() doesn't return scalar. Only those are supported.\n`;
+    return;
+  }
   subprog.isGlobal = true;
   const kinds = proto.parameters.map((parameter) => argKind(btf, parameter.type));
   env.globalArgs.set(

@@ -96,6 +96,8 @@ export class Env {
   readonly pointerSeen: Int32Array;
   readonly seen: Uint8Array;
 
+  /** What the log says of the entry's signature first. */
+  mainWarning = '';
   readonly stackLiveness: StackLiveness = new StackLiveness(this);
 
   /** Where the exploration stands. */
@@ -107,6 +109,10 @@ export class Env {
   history: HistoryEntry | undefined = undefined;
   /** Set by an instruction that returns from its subprogram without an exit. */
   returnNow = false;
+  /** By slot: what the addition there does to pointers, for loaders that must not speculate. */
+  readonly sanitized = new Map<number, string>();
+  /** By slot of a tail call: its map, or -1 where paths disagree. */
+  readonly tailCallMaps = new Map<number, number>();
   /** A reachable call of no kernel function. */
   missingKfunc = false;
   readonly calledGlobals = new Set<number>();

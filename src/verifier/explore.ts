@@ -37,8 +37,10 @@ export function explore(env: Env, index: number): void {
   state.lastInsn = -1;
   env.touchAll();
   env.lines?.restart();
-  if (index === 0) setPointer(state.frame, regAt(1), regTypes.ctx);
-  else env.setGlobalArgs(index);
+  if (index === 0) {
+    setPointer(state.frame, regAt(1), regTypes.ctx);
+    env.write(env.mainWarning);
+  } else env.setGlobalArgs(index);
   walk(env);
   if (!env.log.verbose) env.log.resetTo(0);
 }

@@ -119,6 +119,10 @@ function checkMapUse(env: Env, facts: CallFacts): void {
   const map = env.map(facts.map);
   if ((map.flags & RDONLY_PROG) !== 0 && writers.has(facts.helper))
     env.reject('EACCES', 'write into map forbidden');
+  if (facts.helper === 'tail_call') {
+    const before = env.tailCallMaps.get(env.insn) ?? facts.map;
+    env.tailCallMaps.set(env.insn, before === facts.map ? facts.map : -1);
+  }
   if (facts.helper === 'tail_call' && isConst(env.frame, regAt(3))) markPrecise(env, 3);
 }
 

@@ -86,6 +86,8 @@ function check(env: Env): void {
     }
   }
   checkStackDepth(env);
+  if (!env.allowLeaks && [...env.tailCallMaps.values()].includes(-1))
+    env.reject('EINVAL', 'tail_call abusing map_ptr');
   if (env.missingKfunc) env.reject('EINVAL', 'invalid kernel function call not eliminated in verifier pass');
 }
 

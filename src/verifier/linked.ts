@@ -21,7 +21,9 @@ export function assignId(env: Env, file: RegFile, r: number): void {
     file.i32[w + ID] = 0;
     file.i32[w + OFF] = 0;
   }
-  if (file.i32[w + ID] === 0 && !isConst(file, r)) file.i32[w + ID] = env.newId();
+  if (file.i32[w + ID] !== 0 || isConst(file, r)) return;
+  file.i32[w + ID] = env.newId();
+  file.i32[w + OFF] = 0;
 }
 
 export function linkedIndex(linked: LinkedReg): number {
@@ -58,7 +60,8 @@ export function syncLinked(state: State, known: { r: number; linked: readonly Li
   const from = state.frame;
   const w = 2 * r;
   const id = from.i32[w + ID] as number;
-  const off = from.i32[w + OFF] as number;
+  // An offset counts only where the id says so.
+  const off = id & ID_ADD_CONST ? (from.i32[w + OFF] as number) : 0;
   for (const entry of linked) {
     const frame = state.frames[entry.frame] as Frame;
     const to = linkedIndex(entry);
@@ -66,7 +69,7 @@ export function syncLinked(state: State, known: { r: number; linked: readonly Li
     if (!isScalar(frame, to) || (frame === from && to === r)) continue;
     const otherId = frame.i32[v + ID] as number;
     if ((otherId & ~ID_ADD_CONST) !== (id & ~ID_ADD_CONST)) continue;
-    const otherOff = frame.i32[v + OFF] as number;
+    const otherOff = otherId & ID_ADD_CONST ? (frame.i32[v + OFF] as number) : 0;
     const subreg = frame.i32[v + SUBREG_DEF] as number;
     const plain = ((otherId | id) & ID_ADD_CONST) === 0 || otherOff === off;
     copyReg({ file: frame, r: to }, from, r);

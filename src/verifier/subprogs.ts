@@ -7,6 +7,9 @@ import type { Env, Subprog } from './env.ts';
 import { MAX_STACK } from './state/frame.ts';
 
 const CALL = 0x85;
+const WIDE_LOAD = 0x18;
+/** A function's address as a number. */
+const SRC_FUNC = 4;
 const EXIT = 0x95;
 const JA = 0x05;
 const JA_WIDE = 0x06;
@@ -28,14 +31,15 @@ export function findSubprogs(env: Env): void {
   const starts = new Set([0]);
   for (let slot = 0; slot < env.count; slot++) {
     const raw = env.raw(slot);
-    if (raw.opcode !== CALL || raw.src === 0 || raw.src > SRC_KFUNC) continue;
+    const isFunc = raw.opcode === WIDE_LOAD && raw.src === SRC_FUNC;
+    if (!isFunc && (raw.opcode !== CALL || raw.src === 0 || raw.src > SRC_KFUNC)) continue;
     if (!env.input.capabilities.bpf) {
       env.reject(
         'EPERM',
         'loading/calling other bpf or kernel functions are allowed for CAP_BPF and CAP_SYS_ADMIN',
       );
     }
-    if (raw.src === SRC_KFUNC) {
+    if (!isFunc && raw.src === SRC_KFUNC) {
       // A call of nothing is let through here and refused at the end if it is still reachable.
       if (raw.imm === 0 && raw.off === 0) continue;
       env.reject('EACCES', `calling kernel function ${raw.imm} is not supported`);
