@@ -196,7 +196,7 @@ function grade(record: Recorded, at: { folder: string; tally: Tally }): void {
     result = run(
       record,
       folder,
-      linux.verdict === 'reject' || options.only !== undefined ? (options.log2 ? 2 : 1) : 0,
+      options.log2 ? 2 : linux.verdict === 'reject' || options.only !== undefined ? 1 : 0,
     );
   } catch (error) {
     tally.crashed.push(
@@ -213,9 +213,12 @@ function grade(record: Recorded, at: { folder: string; tally: Tally }): void {
     );
   }
   const said = result.ok ? 'accepted' : `${result.errno}: ${result.message}`;
-  const wanted = linux.log1 ?? linux.log1_tail ?? '';
+  const wanted = (options.log2 ? linux.log2 : undefined) ?? linux.log1 ?? linux.log1_tail ?? '';
   if (result.ok && linux.verdict === 'accept') {
     tally.agreeAccept++;
+    if (options.log2 && linux.log2 !== undefined && masked(result.log) !== masked(linux.log2)) {
+      tally.log.push(`${record.id} ${record.name}`);
+    }
     if (result.stats.processed !== linux.processed) {
       tally.processed.push(
         `${record.id} ${record.name}: ${result.stats.processed}, Linux ${linux.processed}`,
@@ -245,6 +248,7 @@ for (const file of files) {
   const tally = examine(file);
   const total =
     tally.agreeAccept + tally.agreeReject + tally.laxer.length + tally.stricter.length + tally.crashed.length;
+  const agreed = tally.agreeAccept + tally.agreeReject;
   const figures = {
     file: basename(file),
     programs: total,
@@ -257,7 +261,9 @@ for (const file of files) {
     slow: tally.slow.length,
     messageEqual: share(tally.agreeReject - tally.message.length, tally.agreeReject),
     errnoEqual: share(tally.agreeReject - tally.errno, tally.agreeReject),
-    logEqual: share(tally.agreeReject - tally.log.length, tally.agreeReject),
+    logEqual: options.log2
+      ? share(agreed - tally.log.length, agreed)
+      : share(tally.agreeReject - tally.log.length, tally.agreeReject),
     processedEqual: share(tally.agreeAccept - tally.processed.length, tally.agreeAccept),
     msPerProgram: (tally.ms / Math.max(1, total)).toFixed(2),
   };

@@ -4,16 +4,15 @@
  */
 import type { ArgKind, HelperProto } from '../uapi/helper-protos.ts';
 import type { HelperName } from '../uapi/helpers.ts';
+import { checkAlignment, checkUnmoved } from './alignment.ts';
 import { checkRead, isSecret } from './checks.ts';
 import { isConst } from './domain/index.ts';
 import type { Env } from './env.ts';
 import {
-  checkAlignment,
   checkMapKey,
   checkMapValue,
   checkMem,
   checkPacket,
-  checkUnmoved,
   isArrayMap,
   type MemoryUse,
   mayUsePacket,

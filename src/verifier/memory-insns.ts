@@ -1,9 +1,10 @@
 /** Instructions that load and store: their operands, then their access (check_load_mem, check_atomic …). */
 import type { Insn } from '../isa/index.ts';
+import { checkUnmoved } from './alignment.ts';
 import { pushBranch } from './branches.ts';
 import { checkRead, checkWrite, isSecret, overwrite } from './checks.ts';
 import type { Env } from './env.ts';
-import { accessMemory, checkUnmoved, rememberPointer } from './memory.ts';
+import { accessMemory, rememberPointer } from './memory.ts';
 import { checkNothingHeld } from './references.ts';
 import { isPacket, isSock, setKnown, setNotInit, setPointer, setScalar, typeOf } from './regs.ts';
 import { regAt } from './state/frame.ts';

@@ -5,15 +5,15 @@
 
 import { type CtxPointer, ctxField, SOCK_SIZE, sockFields } from '../uapi/contexts.ts';
 import { mapTypes } from '../uapi/map-types.ts';
+import { checkAlignment, checkUnmoved } from './alignment.ts';
 import { isSecret } from './checks.ts';
 import { coerceSize, coerceSizeSx, isConst } from './domain/index.ts';
 import type { Env } from './env.ts';
-import { tnumText, unsignedText } from './log/index.ts';
 import { specialAt } from './map-special.ts';
 import { isPacket, isSock, setKnown, setPointer, setScalar, typeOf, word } from './regs.ts';
 import { checkStackBounds, readStack, writeStack } from './stack.ts';
 import { regAt } from './state/frame.ts';
-import { AUX0, ID, OFF, SMIN, TNUM_MASK, TNUM_VALUE, UMAX } from './state/layout.ts';
+import { AUX0, ID, OFF, SMIN, TNUM_VALUE, UMAX } from './state/layout.ts';
 import { baseType, mayBeNull, type RegType, regTypeName, regTypes, typeFlags } from './state/reg-types.ts';
 import type { MapFacts } from './types.ts';
 
@@ -23,7 +23,6 @@ const WRONLY_PROG = 1 << 8;
 const MAX_VAR_OFF = 1n << 29n;
 const S64_MIN = -(1n << 63n);
 const FLOW_KEYS_SIZE = 56n;
-const NET_IP_ALIGN = 2n;
 
 export interface Access {
   /** The pointer. */
@@ -37,69 +36,6 @@ export interface Access {
   readonly signed?: boolean;
   /** Atomics must be aligned. */
   readonly aligned?: boolean;
-}
-
-/** The least set bit of value and mask decides whether every possible address is aligned. */
-function isAligned(env: Env, r: number, access: { off: bigint; size: number }): boolean {
-  const file = env.frame;
-  const low = (file.u64[r + TNUM_MASK] as bigint) | ((file.u64[r + TNUM_VALUE] as bigint) + access.off);
-  // A mask bit and a constant bit below the size make some address unaligned, whatever they add up to.
-  return (BigInt.asUintN(64, low) & BigInt(access.size - 1)) === 0n;
-}
-
-/** `0x10`, `0`, `(0x0; 0xff)`: a pointer's variable offset in messages (tnum_strn). */
-export function offText(env: Env, r: number): string {
-  const file = env.frame;
-  if (!isConst(file, r)) return tnumText(file, r);
-  const value = file.u64[r + TNUM_VALUE] as bigint;
-  return unsignedText(value);
-}
-
-const alignmentNames: Readonly<Record<number, string>> = {
-  [regTypes.flowKeys]: 'flow keys ',
-  [regTypes.mapKey]: 'key ',
-  [regTypes.mapValue]: 'value ',
-  [regTypes.ctx]: 'context ',
-  [regTypes.stack]: 'stack ',
-  [regTypes.socket]: 'sock ',
-  [regTypes.sockCommon]: 'sock_common ',
-  [regTypes.tcpSock]: 'tcp_sock ',
-  [regTypes.xdpSock]: 'xdp_sock ',
-};
-
-/** check_ptr_alignment */
-export function checkAlignment(
-  env: Env,
-  reg: number,
-  access: { off: number; size: number; strict: boolean },
-): void {
-  const r = regAt(reg);
-  const { off, size } = access;
-  const type = typeOf(env.frame, r);
-  const fixed = word(env.frame, r, OFF);
-  const strict = access.strict || env.strictAlignment || type === regTypes.stack;
-  if (!strict || size === 1) return;
-  if (isPacket(type)) {
-    if (isAligned(env, r, { off: NET_IP_ALIGN + BigInt(fixed + off), size })) return;
-    env.reject('EACCES', `misaligned packet access off 2+${offText(env, r)}+${fixed}+${off} size ${size}`);
-  }
-  if (isAligned(env, r, { off: BigInt(fixed + off), size })) return;
-  const name = alignmentNames[type] ?? '';
-  env.reject('EACCES', `misaligned ${name}access off ${offText(env, r)}+${fixed}+${off} size ${size}`);
-}
-
-/** A pointer that must not have been moved (__check_ptr_off_reg). */
-export function checkUnmoved(env: Env, reg: number, fixedOk = false): void {
-  const r = regAt(reg);
-  const file = env.frame;
-  const off = word(file, r, OFF);
-  const name = regTypeName(typeOf(file, r));
-  if (off < 0) env.reject('EACCES', `negative offset ${name} ptr R${reg} off=${off} disallowed`);
-  if (!fixedOk && off !== 0) {
-    env.reject('EACCES', `dereference of modified ${name} ptr R${reg} off=${off} disallowed`);
-  }
-  if (isConst(file, r) && file.u64[r + TNUM_VALUE] === 0n) return;
-  env.reject('EACCES', `variable ${name} access var_off=${offText(env, r)} disallowed`);
 }
 
 /** How much memory there is behind a pointer, and the words for an access outside. */
