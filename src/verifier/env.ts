@@ -113,6 +113,8 @@ export class Env {
   readonly sanitized = new Map<number, string>();
   /** By slot of a tail call: its map, or -1 where paths disagree. */
   readonly tailCallMaps = new Map<number, number>();
+  /** The end of the last byte of the context that the program touches. */
+  maxCtxOffset = 0;
   /** A reachable call of no kernel function. */
   missingKfunc = false;
   readonly calledGlobals = new Set<number>();

@@ -54,6 +54,7 @@ export function verify(input: VerifierInput): VerifierResult {
     insns: rewrite(env),
     subprogs: env.subprogs.map(({ name, start, end, stackDepth }) => ({ name, start, end, stackDepth })),
     maps: env.maps.map((map) => map.handle),
+    maxCtxOffset: env.maxCtxOffset,
     tailCalls: env.subprogs.some((subprog) => subprog.hasTailCall),
   };
 }

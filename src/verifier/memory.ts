@@ -233,6 +233,7 @@ function accessCtx(env: Env, access: Access): void {
   if (field === undefined || (needsBpf && !env.input.capabilities.bpf)) {
     env.reject('EACCES', `invalid bpf_context access off=${off} size=${access.size}`);
   }
+  env.maxCtxOffset = Math.max(env.maxCtxOffset, off + access.size);
   if (write || value < 0) return;
   const to = regAt(value);
   if (field.pointer === undefined) {

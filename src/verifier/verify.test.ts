@@ -420,6 +420,12 @@ test('dead code is gone, stacks are measured', () => {
   assert.deepEqual(result.subprogs, [{ name: undefined, start: 0, end: 5, stackDepth: 24 }]);
 });
 
+test('how far into the context a program reaches', () => {
+  const result = verify(input('r0 = *(u32 *)(r1 + 12)\nexit'));
+  assert.ok(result.ok);
+  assert.equal(result.maxCtxOffset, 16);
+});
+
 test('at level 0 there is a message but no log', () => {
   const result = verify(input('exit', { logLevel: 0 }));
   assert.ok(!result.ok);
