@@ -80,6 +80,8 @@ export class Env {
   btf: Btf | undefined;
   lines: SourceLines | undefined;
   readonly maps: MapFacts[] = [];
+  /** Those of `maps` that the program names; inner maps come after them. */
+  namedMaps = 0;
   /** By subprogram: what the arguments of a global function are. */
   readonly globalArgs = new Map<number, readonly ('scalar' | 'ctx' | 'any')[]>();
   readonly wideLoads = new Map<number, WideLoad>();

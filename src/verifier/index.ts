@@ -53,7 +53,7 @@ export function verify(input: VerifierInput): VerifierResult {
     stats: statsOf(env),
     insns: rewrite(env),
     subprogs: env.subprogs.map(({ name, start, end, stackDepth }) => ({ name, start, end, stackDepth })),
-    maps: env.maps.map((map) => map.handle),
+    maps: env.maps.slice(0, env.namedMaps).map((map) => map.handle),
     maxCtxOffset: env.maxCtxOffset,
     tailCalls: env.subprogs.some((subprog) => subprog.hasTailCall),
   };
@@ -71,6 +71,7 @@ function check(env: Env): void {
   checkSubprogs(env);
   checkFuncInfo(env);
   resolveLoads(env);
+  env.namedMaps = env.maps.length;
   checkCfg(env);
   findLoops(env);
   findLiveRegs(env);

@@ -17,8 +17,7 @@ function names(env: Env): StateNames {
 /** One frame of a state and a line's end (print_verifier_state). */
 export function printState(env: Env, state: State, what: { frame: number; all: boolean }): void {
   const frame = state.frames[what.frame];
-  if (!env.log.on && env.log.level === 0) return;
-  if (frame === undefined) return;
+  if (env.log.level === 0 || frame === undefined) return;
   const scratched: Scratched | undefined = what.all
     ? undefined
     : { regs: env.scratchedRegs, slotsLow: env.scratchedLow, slotsHigh: env.scratchedHigh };

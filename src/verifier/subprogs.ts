@@ -141,7 +141,7 @@ export function checkStackDepth(env: Env): void {
     if (memo !== undefined && fits(memo, depth, frame)) return memo;
     let below: Below = { depth: own, frames: 1, tailCall: subprog.hasTailCall };
     for (const { callee } of calls[index] as readonly { callee: number }[]) {
-      const next = (env.subprogs[callee] as Subprog).isGlobal ? 0 : frame + 1;
+      const next = frame + 1;
       if (next >= MAX_FRAMES) env.reject('E2BIG', `the call stack of ${next} frames is too deep !`);
       const under = walk(callee, depth + own, next);
       below = {

@@ -426,6 +426,11 @@ test('how far into the context a program reaches', () => {
   assert.equal(result.maxCtxOffset, 16);
 });
 
+test('subprograms that call subprograms', () => {
+  const chain = 'call f\nexit\nf:\ncall g\nexit\ng:\nr0 = 0\nexit';
+  assert.ok(verify(input(chain)).ok);
+});
+
 test('at level 0 there is a message but no log', () => {
   const result = verify(input('exit', { logLevel: 0 }));
   assert.ok(!result.ok);
