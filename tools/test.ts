@@ -5,8 +5,17 @@
  * --test-name-pattern=…) and leave out the second part.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -21,7 +30,9 @@ interface Count {
 /** Every file under `folders` whose name ends in `ending`, sorted. */
 function filesUnder(folders: readonly string[], ending: string): string[] {
   return folders
-    .flatMap((folder) => readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((f) => join(folder, f)))
+    .flatMap((folder) =>
+      readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((f) => join(folder, f)),
+    )
     .filter((file) => file.endsWith(ending))
     .sort();
 }
@@ -36,9 +47,13 @@ function runTests(node: string, args: readonly string[], cwd: string): Count {
     '--test-reporter=tap',
     `--test-reporter-destination=${tap}`,
   ];
-  const run = spawnSync(node, ['--conditions=source', ...reporters, '--test', ...args], { stdio: 'inherit', cwd });
+  const run = spawnSync(node, ['--test', ...reporters, ...args], {
+    stdio: 'inherit',
+    cwd,
+  });
   const summary = existsSync(tap) ? readFileSync(tap, 'utf8') : '';
-  const number = (name: string): number => Number(new RegExp(`^# ${name} (\\d+)$`, 'm').exec(summary)?.[1] ?? 0);
+  const number = (name: string): number =>
+    Number(new RegExp(`^# ${name} (\\d+)$`, 'm').exec(summary)?.[1] ?? 0);
   const count = {
     passed: number('pass'),
     failed: number('fail') + number('cancelled'),
@@ -51,7 +66,9 @@ function runTests(node: string, args: readonly string[], cwd: string): Count {
 
 /** The Node on the PATH outside node_modules, where it is not the one that runs this. */
 function systemNode(): string | undefined {
-  const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => !folder.includes('node_modules'));
+  const folders = (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .filter((folder) => !folder.includes('node_modules'));
   const node = folders.map((folder) => join(folder, 'node')).find((file) => existsSync(file));
   if (node === undefined || realpathSync(node) === realpathSync(process.execPath)) return undefined;
   const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim();
@@ -69,17 +86,24 @@ function compileTests(): void {
   for (const name of ['package.json', 'node_modules', 'fixtures', 'README.md', 'docs']) {
     symlinkSync(join(root, name), join('build/test', name));
   }
-  for (const file of readdirSync('examples')) {
-    if (!file.endsWith('.ts')) symlinkSync(join(root, 'examples', file), join('build/test/examples', file));
+  for (const file of filesUnder(['examples'], '')) {
+    if (file.endsWith('.ts') || statSync(file).isDirectory()) continue;
+    mkdirSync(join('build/test', dirname(file)), { recursive: true });
+    symlinkSync(join(root, file), join('build/test', file));
   }
 }
 
 const given = process.argv.slice(2);
 if (given.length > 0) {
   const files = given.some((arg) => !arg.startsWith('-')) ? [] : filesUnder(['src', 'test'], '.test.ts');
-  process.exitCode = runTests(process.execPath, [...given, ...files], root).failed === 0 ? 0 : 1;
+  process.exitCode =
+    runTests(process.execPath, ['--conditions=source', ...given, ...files], root).failed === 0 ? 0 : 1;
 } else {
-  const total = runTests(process.execPath, filesUnder(['src', 'test'], '.test.ts'), root);
+  const total = runTests(
+    process.execPath,
+    ['--conditions=source', ...filesUnder(['src', 'test'], '.test.ts')],
+    root,
+  );
   const other = systemNode();
   if (other !== undefined) {
     console.log(`\nThe same under ${other}, compiled`);

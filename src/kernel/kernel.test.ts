@@ -42,6 +42,17 @@ out:
 
 const task: Task = { pid: 42, tgid: 40, uid: 1, gid: 2, comm: 'reader' };
 
+test('what is verified-only is loaded, and says so when it is to run', () => {
+  const process = new EmbeddedKernel().spawn();
+  const dataIn = new Uint8Array(64);
+  const run = (progFd: number) => () =>
+    process.bpf('progTestRun', { progFd, dataIn, dataSizeIn: dataIn.length });
+  const jiffies = load(process, 'call bpf_jiffies64\nr0 = 2\nexit', { progType: XDP.progType });
+  assert.throws(run(jiffies), /bpf_jiffies64\(\) is verified-only/);
+  const classifier = load(process, 'r0 = 0\nexit', { progType: 3 });
+  assert.throws(run(classifier), { hint: /type sched_cls are verified-only/ });
+});
+
 test('a device without a program passes packets on', () => {
   const device = new EmbeddedKernel().devices.add('eth0');
   const packet = Uint8Array.of(1, 2, 3);

@@ -73,7 +73,8 @@ export class KernelRuntime implements Runtime {
 
   progAt(map: BpfMap, index: number): Executable | undefined {
     if (!(map instanceof ProgArrayMap)) return undefined;
-    return this.#parts.programs.at(map.programId(index))?.facts.executable;
+    const program = this.#parts.programs.at(map.programId(index));
+    return program === undefined ? undefined : runnable(program);
   }
 
   trace(message: string): void {
@@ -96,9 +97,14 @@ export class KernelRuntime implements Runtime {
     const outer = this.#place;
     this.#place = place;
     try {
-      return program.facts.executable.run(context);
+      return runnable(program).run(context);
     } finally {
       this.#place = outer;
     }
   }
+}
+
+function runnable({ facts: { executable } }: ProgObject): Executable {
+  if (executable instanceof SkepError) throw executable;
+  return executable;
 }

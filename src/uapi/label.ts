@@ -3,11 +3,14 @@
  * verifier, the runtime and docs/support.md read the same label.
  */
 
-/**
- * `real`: behaves as Linux. `modelled`: a simulation, said in one sentence. `verified-only`: the verifier
- * knows it, running it fails with a clear error. `absent`: not there.
- */
-export type Label = 'real' | 'modelled' | 'verified-only' | 'absent';
+export const labels = {
+  real: 'behaves as Linux does',
+  modelled: 'a simulation, as its note says',
+  'verified-only': 'the verifier knows it; running it fails with a clear error',
+  absent: 'not there',
+} as const;
+
+export type Label = keyof typeof labels;
 
 export interface Labelled {
   readonly label: Label;

@@ -2,15 +2,18 @@
  * PROG_LOAD: checks in the order of Linux's bpf_prog_load(), then the verifier, then an engine's executable.
  */
 
+import { SkepError } from '../../base/errors.ts';
 import type { BpfMap } from '../../maps/types.ts';
 import type { BpfAttr } from '../../uapi/commands.ts';
 import { type ProgTypeName, progTypeName, progTypes } from '../../uapi/prog-types.ts';
 import { verify } from '../../verifier/index.ts';
 import type { Accepted, MapFacts, VerifierInput } from '../../verifier/types.ts';
+import type { Executable, RunnableProgram } from '../../vm/types.ts';
 import { F_SLEEPABLE, F_TOKEN_FD, PROG_FLAGS } from '../flags.ts';
 import type { BtfObject } from '../objects/btf.ts';
 import { F_RDONLY_PROG, MapObject } from '../objects/map.ts';
 import { ProgObject } from '../objects/program.ts';
+import type { KernelState } from '../state.ts';
 import { type Call, checkName } from './call.ts';
 import { checkLog, type LogRequest, writeLog } from './log-buffer.ts';
 import { joinProgArray } from './map-elements.ts';
@@ -266,16 +269,13 @@ function makeProgram(call: Call, attr: BpfAttr<'progLoad'>, program: Verified): 
       throw call.fail('EINVAL', `the programs in ${map.map.def.name} differ in type from this one`);
     }
   }
-  const executable = kernel.engine.load(
-    {
-      name: program.name,
-      progType: kind.type,
-      insns: accepted.insns,
-      subprogs: accepted.subprogs,
-      maps: maps.map((object): BpfMap => object.map),
-    },
-    kernel.runtime,
-  );
+  const executable = loadOrExcuse(kernel, {
+    name: program.name,
+    progType: kind.type,
+    insns: accepted.insns,
+    subprogs: accepted.subprogs,
+    maps: maps.map((object): BpfMap => object.map),
+  });
   const mapId = (index: number, byIndex: boolean): number => {
     const fd = byIndex ? fdArray(attr.fdArray ?? new Uint8Array())[index] : index;
     return (fd === undefined ? undefined : program.mapsBySlotFd.get(fd))?.id ?? 0;
@@ -298,4 +298,14 @@ function makeProgram(call: Call, attr: BpfAttr<'progLoad'>, program: Verified): 
     { maps: [...new Set([...maps, ...program.bound])], btf: program.btf },
     kernel.programs,
   );
+}
+
+/** What the verifier accepts is loaded; what this runtime cannot do is said when it is to run. */
+function loadOrExcuse(kernel: KernelState, program: RunnableProgram): Executable | SkepError {
+  try {
+    return kernel.engine.load(program, kernel.runtime);
+  } catch (error) {
+    if (error instanceof SkepError && error.code === 'not-runnable') return error;
+    throw error;
+  }
 }

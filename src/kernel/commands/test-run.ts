@@ -5,7 +5,7 @@
  */
 import { attachTypes } from '../../uapi/attach-types.ts';
 import type { BpfAttr } from '../../uapi/commands.ts';
-import { progTypes } from '../../uapi/prog-types.ts';
+import { progTypeName, progTypes } from '../../uapi/prog-types.ts';
 import { PacketBuffer, TAILROOM, XDP_HEADROOM, xdpMd } from '../packet-buffer.ts';
 import { RAW_ARGS_MAX } from '../tracepoints.ts';
 import type { Call } from './call.ts';
@@ -27,9 +27,16 @@ export function progTestRun(call: Call, attr: BpfAttr<'progTestRun'>): number {
   }
   const program = call.object(attr.progFd, 'prog');
   const runner = runners.get(program.facts.type);
-  if (runner === undefined) throw call.fail('ENOTSUPP', 'Linux has no test run for this program type');
+  if (runner === undefined) throw call.fail('ENOTSUPP', whyNot(program.facts.type));
   runner({ call, attr, program });
   return 0;
+}
+
+function whyNot(progType: number): string {
+  const type = progTypeName(progType);
+  return type !== undefined && progTypes[type].label === 'verified-only'
+    ? `programs of type ${type} are verified-only: this kernel does not run them`
+    : 'Linux has no test run for this program type';
 }
 
 /** The largest part of a packet that is in one piece (the rest is in fragments, which programs do not see). */

@@ -1,4 +1,5 @@
 /** A loaded program: what the verifier accepted, what runs it, and what the info command tells of it. */
+import type { SkepError } from '../../base/errors.ts';
 import type { Executable } from '../../vm/types.ts';
 import type { BtfObject } from './btf.ts';
 import type { MapObject } from './map.ts';
@@ -22,7 +23,8 @@ export interface ProgFacts {
   readonly verifiedInsns: number;
   /** End of the furthest context access, in bytes; undefined where the verifier does not say. */
   readonly maxCtxOffset: number | undefined;
-  readonly executable: Executable;
+  /** The error where the verifier knows the program and this runtime cannot run it. */
+  readonly executable: Executable | SkepError;
 }
 
 export class ProgObject extends KernelObject {
