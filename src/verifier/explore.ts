@@ -7,6 +7,7 @@ import { Bug } from '../base/index.ts';
 import type { Insn } from '../isa/index.ts';
 import { doAlu } from './alu.ts';
 import { callSubprog, returnFromSubprog } from './calls.ts';
+import { checkRead } from './checks.ts';
 import type { Env } from './env.ts';
 import { checkReturn } from './exit.ts';
 import { callHelper } from './helper-call.ts';
@@ -16,7 +17,7 @@ import { doAtomic, doLoad, doPacketLoad, doStore, doWideLoad } from './memory-in
 import { insnText, printChanges, printLine, printState } from './print.ts';
 import { checkNothingHeld } from './references.ts';
 import { newFrame, setPointer } from './regs.ts';
-import { invalidText } from './reserved.ts';
+import { invalidText, readsFirst } from './reserved.ts';
 import { regAt } from './state/frame.ts';
 import { regTypes } from './state/reg-types.ts';
 import { State } from './state/state.ts';
@@ -105,7 +106,11 @@ type Outcome = 'on' | 'returned' | 'ended';
 function step(env: Env): Outcome {
   const insn = env.insns[env.insn];
   if (insn === undefined) throw new Bug(`slot ${env.insn} is no instruction`);
-  if (insn.op === 'invalid') return env.reject('EINVAL', invalidText(insn));
+  if (insn.op === 'invalid') {
+    const first = readsFirst(insn);
+    if (first !== undefined) checkRead(env, first);
+    return env.reject('EINVAL', invalidText(insn));
+  }
   if (isJumpClass(insn)) env.jumpsProcessed++;
   const stores = insn.op === 'store' || insn.op === 'storeRelease' || insn.op === 'atomic';
   if (stores) env.stackLiveness.begin();

@@ -37,7 +37,7 @@ export function invalidText(insn: InvalidInsn): string {
       if (op === 0x80) return 'BPF_CALL uses reserved fields';
       if (op === 0x90) return 'BPF_EXIT uses reserved fields';
       if (op === 0x00) return 'BPF_JA uses reserved fields';
-      if (op === 0xe0) return 'invalid may_goto';
+      if (op === 0xe0) return `invalid may_goto imm ${imm}`;
       return 'BPF_JMP/JMP32 uses reserved fields';
   }
 }
@@ -46,4 +46,13 @@ export function invalidText(insn: InvalidInsn): string {
 function usesSource(opcode: number): boolean {
   const cls = opcode & 7;
   return cls === 1 || cls === 3 || (cls >= 4 && (opcode & 0x08) !== 0);
+}
+
+/** A conditional jump's first register is looked at before its reserved fields are. */
+export function readsFirst(insn: InvalidInsn): number | undefined {
+  const { opcode, dst } = insn.raw;
+  const cls = opcode & 7;
+  const op = opcode & 0xf0;
+  const conditional = (cls === 5 || cls === 6) && op !== 0x00 && op !== 0x80 && op !== 0x90 && op < 0xe0;
+  return conditional ? dst : undefined;
 }
