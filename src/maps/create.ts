@@ -2,7 +2,8 @@
  * From a definition to a map: one row for each kind that is there.
  */
 import { BpfError } from '../uapi/errno.ts';
-import { type MapTypeName, mapTypeName } from '../uapi/map-types.ts';
+import type { Running } from '../uapi/label.ts';
+import { type MapTypeName, mapTypeName, type mapTypes } from '../uapi/map-types.ts';
 import { ArrayMap } from './array.ts';
 import { HashMap } from './hash.ts';
 import { PercpuArrayMap } from './percpu-array.ts';
@@ -11,12 +12,14 @@ import type { BpfMap, MapContext, MapDef } from './types.ts';
 
 type MapKind = new (def: MapDef, context: MapContext) => BpfMap;
 
-export const mapKinds: Partial<Record<MapTypeName, MapKind>> = {
+const running = {
   hash: HashMap,
   array: ArrayMap,
   prog_array: ProgArrayMap,
   percpu_array: PercpuArrayMap,
-};
+} satisfies Record<Running<typeof mapTypes>, MapKind>;
+
+export const mapKinds: Partial<Record<MapTypeName, MapKind>> = running;
 
 /**
  * Makes an empty map as `def` says.

@@ -17,3 +17,8 @@ export interface Labelled {
   /** What a `modelled` entry simulates, or what a `real` one leaves out. */
   readonly note?: string;
 }
+
+/** The names of the rows that run: an implementation `satisfies Record<Running<typeof table>, …>`. */
+export type Running<T extends Record<string, Labelled>> = {
+  [N in keyof T]: T[N]['label'] extends 'real' | 'modelled' ? N : never;
+}[keyof T];

@@ -216,6 +216,7 @@ function verifierInput(call: Call, attr: BpfAttr<'progLoad'>, program: Loading):
     funcInfo: program.funcInfo,
     lineInfo: program.lineInfo,
     logLevel: attr.logLevel ?? 0,
+    cpus: call.kernel.cpus,
     now: () => Number(call.kernel.now()) / 1e6,
   };
 }

@@ -4,6 +4,7 @@
  * of control, so engines do it themselves.
  */
 import { type HelperName, helpers } from '../../uapi/helpers.ts';
+import type { Running } from '../../uapi/label.ts';
 import { mapDeleteElem, mapLookupElem, mapUpdateElem } from './map.ts';
 import {
   getCurrentComm,
@@ -17,10 +18,6 @@ import { tracePrintk } from './trace-printk.ts';
 import type { Helper } from './types.ts';
 import { xdpAdjustHead } from './xdp.ts';
 
-type Runnable = {
-  [N in HelperName]: (typeof helpers)[N]['label'] extends 'real' | 'modelled' ? N : never;
-}[HelperName];
-
 export const helperImplementations = {
   map_lookup_elem: mapLookupElem,
   map_update_elem: mapUpdateElem,
@@ -33,7 +30,7 @@ export const helperImplementations = {
   get_current_uid_gid: getCurrentUidGid,
   get_current_comm: getCurrentComm,
   xdp_adjust_head: xdpAdjustHead,
-} as const satisfies Record<Exclude<Runnable, 'tail_call'>, Helper>;
+} as const satisfies Record<Exclude<Running<typeof helpers>, 'tail_call'>, Helper>;
 
 const names = Object.keys(helperImplementations) as (keyof typeof helperImplementations)[];
 
