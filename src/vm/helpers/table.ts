@@ -3,7 +3,7 @@
  * uapi/helpers.ts whose label says so, and none for others. bpf_tail_call() is not here: it changes the flow
  * of control, so engines do it themselves.
  */
-import { type HelperName, helpers } from '../../uapi/helpers.ts';
+import { helpers } from '../../uapi/helpers.ts';
 import type { Running } from '../../uapi/label.ts';
 import { mapDeleteElem, mapLookupElem, mapUpdateElem } from './map.ts';
 import {
