@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Field } from './commands.ts';
 import { contexts } from './contexts.ts';
 import { helperProtos } from './helper-protos.ts';
 import { helperName, helpers } from './helpers.ts';
@@ -44,7 +45,7 @@ test('numbers find their names', () => {
 test('the fields of a command are aligned as in C and lie within union bpf_attr', () => {
   const size = { u32: 4, s32: 4, u64: 8, name: 16, str: 8, in: 8, out: 8, info: 8 } as const;
   for (const [name, { fields }] of Object.entries(commands)) {
-    for (const [field, { at, kind }] of Object.entries(fields)) {
+    for (const [field, { at, kind }] of Object.entries<Field>(fields)) {
       const align = kind === 'name' ? 4 : size[kind];
       assert.equal(at % align, 0, `${name}.${field} at ${at}`);
       assert.ok(at + size[kind] <= 168, `${name}.${field} ends after union bpf_attr`);
