@@ -30,7 +30,10 @@ export function fuzzReader(read: (bytes: Uint8Array) => unknown, seeds: readonly
     try {
       read(bytes);
     } catch (error) {
-      assert.ok(error instanceof SkepError, `not a SkepError: ${error instanceof Error ? error.stack : String(error)}`);
+      assert.ok(
+        error instanceof SkepError,
+        `not a SkepError: ${error instanceof Error ? error.stack : String(error)}`,
+      );
       assert.doesNotMatch(error.line, /\n/, 'an error is one line');
     }
   };
