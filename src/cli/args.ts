@@ -76,15 +76,30 @@ function parseOptions(
   });
   const options = new Map<string, (string | undefined)[]>();
   const operands: string[] = [];
-  for (const token of tokens) {
+  for (let i = 0; i < tokens.length; i++) {
+    const token = tokens[i] as (typeof tokens)[number];
     if (token.kind === 'positional') operands.push(token.value);
-    if (token.kind === 'option') addOption(command, options, token);
+    if (token.kind !== 'option') continue;
+    const { name, rawName } = token;
+    let { value } = token;
+    const next = tokens[i + 1];
+    if (value === undefined && takesNext(command, name) && next?.kind === 'positional') {
+      value = next.value;
+      i++;
+    }
+    addOption(command, options, { name, rawName, value });
   }
   return { options, operands };
 }
 
+/** Whether an option that may stand without a value has the word after it for one. */
+function takesNext(command: CommandSyntax, name: string): boolean {
+  return Object.hasOwn(command.options, name) && command.options[name]?.optional === true;
+}
+
 function parseArgsOption(option: Option): { type: 'string' | 'boolean'; short?: string } {
-  const type = option.value === undefined ? 'boolean' : 'string';
+  // One with an optional value is a switch to parseArgs, which would take an option after it for the value.
+  const type = option.value === undefined || option.optional === true ? 'boolean' : 'string';
   return option.short === undefined ? { type } : { type, short: option.short };
 }
 

@@ -92,7 +92,7 @@ test('run: recorded system calls', () => {
 
 test('run: a command traced now', (t) => {
   if (spawnSync('strace', ['-f', 'true']).status !== 0) return t.skip('strace does not work here');
-  const args = ['run', example('callers.bpf.o'), '--dump-maps', '--json', '--strace', '--', 'echo', 'hello'];
+  const args = ['run', example('callers.bpf.o'), '--strace', '--dump-maps', '--json', '--', 'echo', 'hello'];
   const ran = skep(args);
   assert.equal(ran.code, 0, ran.stderr);
   assert.match(ran.stderr, /^hello$/m, 'its output does not mix with the report');
