@@ -2,7 +2,8 @@
  * Files and standard streams, with the errors of the system said in one line. `-` is standard input or
  * output.
  */
-import { createReadStream, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, createReadStream, openSync, readSync, writeFileSync } from 'node:fs';
+import { concatBytes } from '../base/bytes.ts';
 import { SkepError } from '../base/errors.ts';
 import { usageError } from './args.ts';
 
@@ -14,7 +15,6 @@ const causes: Readonly<Record<string, string>> = {
   EPERM: 'operation not permitted',
   ENOSPC: 'no space left on the device',
   EMFILE: 'too many open files',
-  ERR_FS_FILE_TOO_LARGE: 'the file is too large',
 };
 
 /** What a path is called in messages. */
@@ -31,12 +31,36 @@ function takeInput(path: string): void {
   inputTaken = true;
 }
 
+/** More than any object, program or packet has; a device or a pipe that never ends is stopped here. */
+const INPUT_MAX = 1 << 28;
+const CHUNK = 1 << 18;
+
 /** The whole of a file. */
 export function readInput(path: string): Uint8Array {
   takeInput(path);
   return withPath(path, () => {
-    const bytes = readFileSync(path === '-' ? 0 : path);
-    return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const fd = path === '-' ? 0 : openSync(path, 'r');
+    try {
+      return readToEnd(fd, path);
+    } finally {
+      if (path !== '-') closeSync(fd);
+    }
+  });
+}
+
+function readToEnd(fd: number, path: string): Uint8Array {
+  const chunks: Uint8Array[] = [];
+  for (let total = 0; total <= INPUT_MAX; ) {
+    const chunk = new Uint8Array(CHUNK);
+    const size = readSync(fd, chunk);
+    if (size === 0) return concatBytes(chunks);
+    chunks.push(chunk.subarray(0, size));
+    total += size;
+  }
+  throw new SkepError({
+    code: 'file',
+    where: placeOf(path),
+    message: `it has more than ${INPUT_MAX >> 20} MiB`,
   });
 }
 
@@ -88,7 +112,7 @@ function withPath<T>(path: string, act: () => T): T {
 /** An error of the system as one about the file; anything else as it is. */
 function ioError(path: string, error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException | null)?.code;
-  if (typeof code !== 'string') return error;
+  if (error instanceof SkepError || typeof code !== 'string') return error;
   const where = placeOf(path);
   return new SkepError({
     code: 'file',
