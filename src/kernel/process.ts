@@ -131,7 +131,6 @@ export class Process implements System {
       netdev: { errno: 'ENODEV', what: 'network device', number: devices.byName(name)?.ifindex },
       tracepoint: { errno: 'ENOENT', what: 'tracepoint', number: tracepoints.byName(name)?.id },
       cgroup: { errno: 'ENOENT', what: 'cgroup', number: undefined },
-      symbol: { errno: 'ENOENT', what: 'kernel symbol', number: undefined },
     } as const satisfies Record<TargetKind, { errno: Errno; what: string; number: number | undefined }>;
     if (!Object.hasOwn(find, kind)) throw new Bug(`no such kind of target: ${kind}`);
     const { errno, what, number } = find[kind];

@@ -15,8 +15,8 @@ export interface Bpf {
   bpf<C extends Cmd>(cmd: C, attr: BpfAttr<C>): number;
 }
 
-/** What `resolveTarget` can find: a network device → ifindex, a cgroup → fd, a tracepoint → id, a symbol → address. */
-export type TargetKind = 'netdev' | 'cgroup' | 'tracepoint' | 'symbol';
+/** What `resolveTarget` can find: a network device → ifindex, a cgroup → fd, a tracepoint → id. */
+export type TargetKind = 'netdev' | 'cgroup' | 'tracepoint';
 
 export interface PerfEventAttr {
   /** perf_event_attr.type: 1 software, 2 tracepoint, or a dynamic PMU's. */

@@ -1,0 +1,133 @@
+/**
+ * The running Linux kernel behind the seam: bpf(2) and what else user space does to BPF objects, on behalf of
+ * this process. What it made lasts as long as its fds, which are this process's own.
+ */
+import { readFileSync } from 'node:fs';
+import { type BpfAttr, type Cmd, commands } from '../uapi/commands.ts';
+import { BpfError, type Errno, errnoName } from '../uapi/errno.ts';
+import type { Mapping, PerfEventAttr, System, TargetKind } from '../uapi/seam.ts';
+import { checked, type Libc, openLibc } from './libc.ts';
+import { mapFd } from './mapping.ts';
+import { Marshaller } from './marshal.ts';
+import { readKernelBtf, readPossibleCpus, resolveTarget } from './targets.ts';
+import { readTracePipe } from './trace-pipe.ts';
+import { waitReadable } from './wait.ts';
+
+const F_DUPFD_CLOEXEC = 1030;
+const PERF_FLAG_FD_CLOEXEC = 8;
+
+/** struct perf_event_attr, as far as PERF_ATTR_SIZE_VER0 goes (perf_event_open(2)). */
+const perfAttr = { size: 64, type: 0, sizeAt: 4, config: 8, samplePeriod: 16 } as const;
+
+/** Capabilities that bpf(2) asks for (capabilities(7)), as bits of CapEff. */
+const capabilities = { CAP_SYS_ADMIN: 1n << 21n, CAP_BPF: 1n << 39n } as const;
+
+export class LinuxSystem implements System {
+  readonly #libc: Libc;
+  readonly #marshaller: Marshaller;
+
+  /**
+   * @throws {SkepError} 'no-linux' on another system or processor, 'no-koffi' where the package is missing
+   */
+  constructor() {
+    this.#libc = openLibc();
+    this.#marshaller = new Marshaller(this.#libc);
+  }
+
+  bpf<C extends Cmd>(cmd: C, attr: BpfAttr<C>): number {
+    if (!Object.hasOwn(commands, cmd)) {
+      throw new BpfError('EINVAL', 'bpf', `there is no command ${String(cmd)}`);
+    }
+    for (let tries = 1; ; tries++) {
+      const result = this.#marshaller.call(cmd, attr);
+      if (result >= 0) return result;
+      const errno = errnoName(-result);
+      // The verifier gives up where a signal is pending; what Node handles signals with is soon done.
+      if (errno === 'EAGAIN' && cmd === 'progLoad' && tries < LOAD_TRIES) continue;
+      throw new BpfError(errno, `BPF_${commands[cmd].name}`, hintFor(errno));
+    }
+  }
+
+  close(fd: number): void {
+    checked(this.#libc, this.#libc.close(fd), 'close');
+  }
+
+  dup(fd: number): number {
+    return checked(this.#libc, this.#libc.fcntl(fd, F_DUPFD_CLOEXEC, 0), 'dup');
+  }
+
+  read(fd: number, buffer: Uint8Array): number {
+    return checked(this.#libc, this.#libc.read(fd, buffer, buffer.length), 'read');
+  }
+
+  /**
+   * mmap(2). Writing to a mapping that is not writable kills the process, as it does in C.
+   */
+  mmap(fd: number, options: { length: number; offset: number; writable: boolean }): Mapping {
+    return mapFd(this.#libc, fd, options);
+  }
+
+  /**
+   * Resolves with the fds that are readable or in error.
+   * @throws {BpfError} EBADF for an fd that is not open, EPERM for one that cannot be waited for
+   */
+  wait(fds: readonly number[], options: { timeoutMs?: number; signal?: AbortSignal }): Promise<number[]> {
+    return waitReadable(this.#libc, fds, options);
+  }
+
+  perfEventOpen({ type, config, samplePeriod = 0n, pid = -1, cpu = -1 }: PerfEventAttr): number {
+    const { syscall, numbers } = this.#libc;
+    const bytes = new Uint8Array(perfAttr.size);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(perfAttr.type, type, true);
+    view.setUint32(perfAttr.sizeAt, perfAttr.size, true);
+    view.setBigUint64(perfAttr.config, config, true);
+    view.setBigUint64(perfAttr.samplePeriod, samplePeriod, true);
+    const flags = PERF_FLAG_FD_CLOEXEC;
+    return checked(this.#libc, syscall(numbers.perfEventOpen, bytes, pid, cpu, -1, flags), 'perf_event_open');
+  }
+
+  /**
+   * A network device by its name, a tracepoint as 'group/name', a cgroup by its path: the fd of that is the
+   * caller's to close.
+   * @throws {BpfError} ENODEV or ENOENT where there is no such target
+   * @throws {SkepError} 'no-tracefs' where tracepoints cannot be looked up
+   */
+  resolveTarget(kind: TargetKind, name: string): number {
+    return resolveTarget(this.#libc, kind, name);
+  }
+
+  kernelBtf(): Uint8Array | undefined {
+    return readKernelBtf();
+  }
+
+  tracePipe({ signal }: { signal?: AbortSignal } = {}): AsyncIterable<string> {
+    return readTracePipe(this.#libc, signal);
+  }
+
+  possibleCpus(): number {
+    return readPossibleCpus();
+  }
+}
+
+/** As often as libbpf. */
+const LOAD_TRIES = 5;
+
+/** What to do about an error that is about the whole kernel and not about the call. */
+function hintFor(errno: Errno): string | undefined {
+  if (errno === 'ENOSYS') return 'this kernel was built without CONFIG_BPF_SYSCALL';
+  if (errno !== 'EPERM') return undefined;
+  const held = heldCapabilities();
+  if ((held & (capabilities.CAP_SYS_ADMIN | capabilities.CAP_BPF)) !== 0n) return undefined;
+  return 'this process has neither CAP_BPF nor CAP_SYS_ADMIN: run it as root, or with setpriv or setcap';
+}
+
+/** CapEff of this thread (proc_pid_status(5)); all where it cannot be read. */
+function heldCapabilities(): bigint {
+  try {
+    const status = readFileSync('/proc/thread-self/status', 'latin1');
+    return BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? 'ffffffffffffffff'}`);
+  } catch {
+    return ~0n;
+  }
+}

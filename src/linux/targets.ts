@@ -1,0 +1,118 @@
+/**
+ * What Linux tells about itself in files: targets to attach to, its BTF, its CPUs, the addresses of symbols.
+ */
+import { constants, openSync, readFileSync, statSync } from 'node:fs';
+import { SkepError } from '../base/errors.ts';
+import { BpfError, type Errno, errnos } from '../uapi/errno.ts';
+import type { TargetKind } from '../uapi/seam.ts';
+import type { Libc } from './libc.ts';
+
+/** Where tracefs may be mounted (Documentation/trace/ftrace.rst). */
+const tracefsPlaces = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing'];
+
+const needsRoot = { EACCES: 'run as root' } as const;
+
+/** The error of a file operation of Node's as one of the kernel's. */
+function fileError(error: unknown, what: string, hints: Partial<Record<Errno, string>> = {}): unknown {
+  const code = (error as { code?: unknown }).code;
+  if (typeof code !== 'string' || !Object.hasOwn(errnos, code)) return error;
+  return new BpfError(code as Errno, what, hints[code as Errno]);
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as { code?: unknown }).code === 'ENOENT';
+}
+
+/** Opens a file for reading; the fd. */
+export function openFile(path: string, flags = 0, hints: Partial<Record<Errno, string>> = {}): number {
+  try {
+    return openSync(path, constants.O_RDONLY | flags);
+  } catch (error) {
+    throw fileError(error, path, hints);
+  }
+}
+
+/** The text of a file; undefined where there is none. */
+function readIfThere(path: string, hints: Partial<Record<Errno, string>> = {}): Uint8Array | undefined {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw fileError(error, path, hints);
+  }
+}
+
+const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes).trim();
+
+/**
+ * The directory that tracefs is mounted at.
+ * @throws {SkepError} 'no-tracefs'
+ */
+export function tracefs(): string {
+  for (const place of tracefsPlaces) {
+    try {
+      // What every tracefs has; the directory itself is there without it, too.
+      statSync(`${place}/events`);
+      return place;
+    } catch (error) {
+      if (!isMissing(error)) throw fileError(error, place, needsRoot);
+    }
+  }
+  throw new SkepError({
+    code: 'no-tracefs',
+    message: 'tracefs, which lists tracepoints and has the trace pipe, is not mounted',
+    hint: `mount -t tracefs tracefs ${tracefsPlaces[0]}`,
+  });
+}
+
+const resolvers: Record<TargetKind, (libc: Libc, name: string) => number> = {
+  netdev(libc, name) {
+    const index = libc.ifNametoindex(name);
+    if (index !== 0) return index;
+    throw new BpfError('ENODEV', 'network device', `there is no network device ${JSON.stringify(name)}`);
+  },
+  /** The fd is the caller's to close. */
+  cgroup: (_libc, path) =>
+    openFile(path, constants.O_DIRECTORY, {
+      ENOENT: 'give the path of a cgroup, as /sys/fs/cgroup/NAME',
+    }),
+  tracepoint(_libc, name) {
+    const [, group, event] = /^([\w-]+)[/:]([\w-]+)$/.exec(name) ?? [];
+    const id =
+      group === undefined ? undefined : readIfThere(`${tracefs()}/events/${group}/${event}/id`, needsRoot);
+    if (id !== undefined) return Number(text(id));
+    throw new BpfError('ENOENT', 'tracepoint', `there is no tracepoint ${JSON.stringify(name)}`);
+  },
+};
+
+export function resolveTarget(libc: Libc, kind: TargetKind, name: string): number {
+  return resolvers[kind](libc, name);
+}
+
+/** The raw BTF of the kernel; undefined where it was built without (CONFIG_DEBUG_INFO_BTF). */
+export function readKernelBtf(): Uint8Array | undefined {
+  return readIfThere('/sys/kernel/btf/vmlinux');
+}
+
+/** The number of CPUs in a list as sysfs prints it: '0-3', '0,2-5'. */
+export function countCpus(list: string): number {
+  let count = 0;
+  for (const range of list.split(',')) {
+    const [first, last = first] = range.split('-');
+    count += Number(last) - Number(first) + 1;
+  }
+  return count;
+}
+
+export function readPossibleCpus(): number {
+  const path = '/sys/devices/system/cpu/possible';
+  const list = readIfThere(path);
+  const count = list === undefined ? Number.NaN : countCpus(text(list));
+  if (Number.isSafeInteger(count) && count > 0) return count;
+  throw new SkepError({
+    code: 'no-sysfs',
+    message: 'the number of possible CPUs cannot be read',
+    where: path,
+    hint: 'mount -t sysfs sysfs /sys',
+  });
+}
