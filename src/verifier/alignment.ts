@@ -3,19 +3,20 @@
 import { isConst } from './domain/index.ts';
 import type { Env } from './env.ts';
 import { tnumText, unsignedText } from './log/index.ts';
-import { isPacket, typeOf, word } from './regs.ts';
+import { isPacket, isUnmoved, typeOf, word } from './regs.ts';
 import { regAt } from './state/frame.ts';
 import { OFF, TNUM_MASK, TNUM_VALUE } from './state/layout.ts';
 import { regTypeName, regTypes } from './state/reg-types.ts';
 
-const NET_IP_ALIGN = 2n;
+const NET_IP_ALIGN = 2;
 
 /** The least set bit of value and mask decides whether every possible address is aligned. */
-function isAligned(env: Env, r: number, access: { off: bigint; size: number }): boolean {
+function isAligned(env: Env, r: number, access: { off: number; size: number }): boolean {
   const file = env.frame;
-  const low = (file.u64[r + TNUM_MASK] as bigint) | ((file.u64[r + TNUM_VALUE] as bigint) + access.off);
+  const mask = file.i32[2 * (r + TNUM_MASK)] as number;
+  const value = file.i32[2 * (r + TNUM_VALUE)] as number;
   // A mask bit and a constant bit below the size make some address unaligned, whatever they add up to.
-  return (BigInt.asUintN(64, low) & BigInt(access.size - 1)) === 0n;
+  return ((mask | (value + access.off)) & (access.size - 1)) === 0;
 }
 
 /** `0x10`, `0`, `(0x0; 0xff)`: a pointer's variable offset in messages (tnum_strn). */
@@ -51,10 +52,10 @@ export function checkAlignment(
   const strict = access.strict || env.strictAlignment || type === regTypes.stack;
   if (!strict || size === 1) return;
   if (isPacket(type)) {
-    if (isAligned(env, r, { off: NET_IP_ALIGN + BigInt(fixed + off), size })) return;
+    if (isAligned(env, r, { off: NET_IP_ALIGN + fixed + off, size })) return;
     env.reject('EACCES', `misaligned packet access off 2+${offText(env, r)}+${fixed}+${off} size ${size}`);
   }
-  if (isAligned(env, r, { off: BigInt(fixed + off), size })) return;
+  if (isAligned(env, r, { off: fixed + off, size })) return;
   const name = alignmentNames[type] ?? '';
   env.reject('EACCES', `misaligned ${name}access off ${offText(env, r)}+${fixed}+${off} size ${size}`);
 }
@@ -64,11 +65,11 @@ export function checkUnmoved(env: Env, reg: number, fixedOk = false): void {
   const r = regAt(reg);
   const file = env.frame;
   const off = word(file, r, OFF);
+  if (isUnmoved(file, r) && (off === 0 || (fixedOk && off > 0))) return;
   const name = regTypeName(typeOf(file, r));
   if (off < 0) env.reject('EACCES', `negative offset ${name} ptr R${reg} off=${off} disallowed`);
   if (!fixedOk && off !== 0) {
     env.reject('EACCES', `dereference of modified ${name} ptr R${reg} off=${off} disallowed`);
   }
-  if (isConst(file, r) && file.u64[r + TNUM_VALUE] === 0n) return;
   env.reject('EACCES', `variable ${name} access var_off=${offText(env, r)} disallowed`);
 }

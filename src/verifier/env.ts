@@ -17,6 +17,7 @@ import { StackLiveness } from './stack-liveness.ts';
 import { Frame, MAX_STACK, regAt } from './state/frame.ts';
 import { regTypes } from './state/reg-types.ts';
 import { type HistoryEntry, State } from './state/state.ts';
+import { successorsOf } from './successors.ts';
 import type { MapFacts, VerifierInput } from './types.ts';
 
 /** BPF_F_STRICT_ALIGNMENT, BPF_F_ANY_ALIGNMENT, BPF_F_TEST_STATE_FREQ. */
@@ -70,6 +71,9 @@ export class Env {
   readonly log: Log;
   readonly insns: readonly (Insn | InvalidInsn | undefined)[];
   readonly count: number;
+  /** Filled as they are asked for: the static passes ask often. */
+  private readonly rawInsns: (RawInsn | undefined)[] = [];
+  private readonly edges: (readonly number[] | undefined)[] = [];
   readonly progType: ProgTypeName | undefined;
   readonly context: CtxLayout | undefined;
   readonly attachType: number;
@@ -92,6 +96,8 @@ export class Env {
   readonly forceCheckpoint: Uint8Array;
   /** Registers that are read before they are written, by slot: bit n is rn. */
   readonly liveRegs: Uint16Array;
+  /** Kept by precision.ts: what makes an instruction of interest to it. */
+  readonly backtracked: Uint16Array;
   /** The loop that a slot belongs to; 0 is none. */
   readonly scc: Uint32Array;
   /** What kind of pointer a memory instruction has been seen to use (0: none yet). */
@@ -164,6 +170,7 @@ export class Env {
     this.forceCheckpoint = new Uint8Array(this.count);
     this.liveRegs = new Uint16Array(this.count);
     this.scc = new Uint32Array(this.count);
+    this.backtracked = new Uint16Array(this.count);
     this.pointerSeen = new Int32Array(this.count);
     this.seen = new Uint8Array(this.count);
   }
@@ -183,7 +190,16 @@ export class Env {
   }
 
   raw(slot: number): RawInsn {
-    return rawInsn(this.input.insns, slot);
+    let raw = this.rawInsns[slot];
+    if (raw === undefined) this.rawInsns[slot] = raw = rawInsn(this.input.insns, slot);
+    return raw;
+  }
+
+  /** Slots that may run right after a slot, calls stepping over their callee. */
+  successors(slot: number): readonly number[] {
+    let next = this.edges[slot];
+    if (next === undefined) this.edges[slot] = next = successorsOf(this.raw(slot), slot);
+    return next;
   }
 
   get frame(): Frame {

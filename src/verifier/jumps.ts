@@ -22,7 +22,16 @@ import { matchPackets } from './packet-ranges.ts';
 import { markPrecise } from './precision.ts';
 import { printChanges } from './print.ts';
 import { dropReference } from './references.ts';
-import { copyReg, forEachReg, isNonNull, isPacketOrEnd, isScalar, setKnown, typeOf, word } from './regs.ts';
+import {
+  copyReg,
+  forEachReg,
+  isNonNull,
+  isPacketOrEnd,
+  isScalar,
+  setKnownImm,
+  typeOf,
+  word,
+} from './regs.ts';
 import { type Frame, regAt } from './state/frame.ts';
 import { AUX0, ID, REF_OBJ_ID, TNUM_VALUE, TYPE } from './state/layout.ts';
 import { baseType, mayBeNull, regTypes, typeFlags } from './state/reg-types.ts';
@@ -77,7 +86,7 @@ export function doJump(env: Env, insn: Jump): void {
 function loadOperands(env: Env, insn: Jump): void {
   copyReg({ file: env.fake, r: LEFT }, env.frame, regAt(insn.dst));
   if ('reg' in insn.src) copyReg({ file: env.fake, r: RIGHT }, env.frame, regAt(insn.src.reg));
-  else setKnown(env.fake, RIGHT, BigInt(insn.src.imm));
+  else setKnownImm(env.fake, RIGHT, insn.src.imm);
 }
 
 /** is_branch_taken */
@@ -197,7 +206,7 @@ function checkBounds(env: Env, reg: { file: Frame; r: number; where: string }): 
 function loadOperandsOf(env: Env, state: State, insn: Jump): void {
   copyReg({ file: env.fake, r: LEFT }, state.frame, regAt(insn.dst));
   if ('reg' in insn.src) copyReg({ file: env.fake, r: RIGHT }, state.frame, regAt(insn.src.reg));
-  else setKnown(env.fake, RIGHT, BigInt(insn.src.imm));
+  else setKnownImm(env.fake, RIGHT, insn.src.imm);
 }
 
 /** Two pointers that compare equal are both valid where one is. */

@@ -7,7 +7,6 @@ import type { Insn, InvalidInsn, Operand } from '../isa/index.ts';
 import { helperProtos } from '../uapi/helper-protos.ts';
 import { helperName } from '../uapi/helpers.ts';
 import type { Env } from './env.ts';
-import { successors } from './successors.ts';
 
 const ALL = 0x3ff;
 const CALLER_SAVED = 0x3f;
@@ -101,7 +100,7 @@ export function findLiveRegs(env: Env): void {
     changed = false;
     for (const slot of order) {
       let out = 0;
-      for (const next of successors(env, slot)) out |= live[next] as number;
+      for (const next of env.successors(slot)) out |= live[next] as number;
       const now = (out & ~(def[slot] as number)) | (use[slot] as number);
       if (now === live[slot]) continue;
       live[slot] = now;
@@ -119,7 +118,7 @@ function postorder(env: Env): readonly number[] {
     seen[subprog.start] = 1;
     while (path.length > 0) {
       const top = path[path.length - 1] as [number, number];
-      const to = successors(env, top[0]);
+      const to = env.successors(top[0]);
       const next = to[top[1]++];
       if (next === undefined) {
         order.push(top[0]);

@@ -9,7 +9,7 @@ import { checkAlignment, checkUnmoved } from './alignment.ts';
 import { isSecret } from './checks.ts';
 import { coerceSize, coerceSizeSx, isConst } from './domain/index.ts';
 import type { Env } from './env.ts';
-import { specialAt } from './map-special.ts';
+import { specialAt, specialFields } from './map-special.ts';
 import { isPacket, isSock, setKnown, setPointer, setScalar, typeOf, word } from './regs.ts';
 import { checkStackBounds, readStack, writeStack } from './stack.ts';
 import { regAt } from './state/frame.ts';
@@ -21,6 +21,7 @@ import type { MapFacts } from './types.ts';
 export const RDONLY_PROG = 1 << 7;
 const WRONLY_PROG = 1 << 8;
 const MAX_VAR_OFF = 1n << 29n;
+const MAX_OFF = 0x7fff_ffff;
 const S64_MIN = -(1n << 63n);
 const FLOW_KEYS_SIZE = 56n;
 
@@ -41,15 +42,15 @@ export interface Access {
 /** How much memory there is behind a pointer, and the words for an access outside. */
 interface Region {
   readonly reg: number;
-  readonly off: bigint;
+  readonly off: number;
   readonly size: number;
   readonly limit: number;
   readonly zeroOk: boolean;
 }
 
-function inRegion(region: Region, off: bigint): boolean {
+function inRegion(region: Region, off: number): boolean {
   const sizeOk = region.size > 0 || (region.size === 0 && region.zeroOk);
-  return off >= 0n && sizeOk && off + BigInt(region.size) <= BigInt(region.limit);
+  return off >= 0 && sizeOk && off + region.size <= region.limit;
 }
 
 function outsideText(env: Env, region: Region, off: bigint): string {
@@ -72,11 +73,13 @@ function outsideText(env: Env, region: Region, off: bigint): string {
 
 /** check_mem_region_access */
 function checkRegion(env: Env, region: Region): void {
-  const { reg, off } = region;
+  const { reg } = region;
   const file = env.frame;
   const r = regAt(reg);
+  const off = BigInt(region.off);
   const smin = file.i64[r + SMIN] as bigint;
   const umax = file.u64[r + UMAX] as bigint;
+  if (umax === 0n && smin === 0n && region.off <= MAX_OFF && inRegion(region, region.off)) return;
   const lowest = smin + off;
   if (smin < 0n && (smin === S64_MIN || BigInt.asIntN(32, lowest) !== lowest || lowest < 0n)) {
     env.reject(
@@ -84,14 +87,14 @@ function checkRegion(env: Env, region: Region): void {
       `R${reg} min value is negative, either use unsigned index or do a if (index >=0) check.`,
     );
   }
-  if (!inRegion(region, BigInt.asIntN(32, lowest))) {
+  if (!inRegion(region, Number(BigInt.asIntN(32, lowest)))) {
     env.write(`${outsideText(env, region, lowest)}\n`);
     env.reject('EACCES', `R${reg} min value is outside of the allowed memory range`);
   }
   if (umax >= MAX_VAR_OFF) {
     env.reject('EACCES', `R${reg} unbounded memory access, make sure to bounds check any such access`);
   }
-  if (!inRegion(region, umax + off)) {
+  if (!inRegion(region, Number(umax + off))) {
     env.write(`${outsideText(env, region, umax + off)}\n`);
     env.reject('EACCES', `R${reg} max value is outside of the allowed memory range`);
   }
@@ -111,8 +114,8 @@ export interface MemoryUse {
 export function checkPacket(env: Env, use: MemoryUse): void {
   const file = env.frame;
   const r = regAt(use.reg);
-  const off = BigInt(use.off + word(file, r, OFF));
-  if ((file.i64[r + SMIN] as bigint) < 0n) {
+  const off = use.off + word(file, r, OFF);
+  if ((file.i32[2 * (r + SMIN) + 1] as number) < 0) {
     env.reject(
       'EACCES',
       `R${use.reg} min value is negative, either use unsigned index or do a if (index >=0) check.`,
@@ -121,7 +124,7 @@ export function checkPacket(env: Env, use: MemoryUse): void {
   const range = word(file, r, AUX0);
   const region = { reg: use.reg, off, size: use.size, limit: range, zeroOk: use.zeroOk };
   if (range >= 0 && inRegion(region, off)) return;
-  if (range >= 0) env.write(`${outsideText(env, region, off)}\n`);
+  if (range >= 0) env.write(`${outsideText(env, region, BigInt(off))}\n`);
   env.reject(range < 0 ? 'EINVAL' : 'EACCES', `R${use.reg} offset is outside of the packet`);
 }
 
@@ -138,10 +141,11 @@ export function checkMapValue(env: Env, use: MemoryUse): void {
   const r = regAt(use.reg);
   const map = env.map(word(file, r, AUX0));
   checkMapAccessType(env, use, map);
-  const off = BigInt(use.off + word(file, r, OFF));
+  const off = use.off + word(file, r, OFF);
   checkRegion(env, { reg: use.reg, off, size: use.size, limit: map.valueSize, zeroOk: use.zeroOk });
-  const min = Number(off + (file.i64[r + SMIN] as bigint));
-  const max = Number(off + (file.u64[r + UMAX] as bigint)) + use.size;
+  if (specialFields(map).length === 0) return;
+  const min = off + Number(file.i64[r + SMIN]);
+  const max = off + Number(file.u64[r + UMAX]) + use.size;
   const special = specialAt(map, min, max);
   if (special === undefined) return;
   env.reject(
@@ -156,7 +160,7 @@ export function checkMapKey(env: Env, use: MemoryUse): void {
   const r = regAt(use.reg);
   const map = env.map(word(env.frame, r, AUX0));
   if (use.write) env.reject('EACCES', `R${use.reg} cannot write into ${regTypeName(typeOf(env.frame, r))}`);
-  const off = BigInt(use.off + word(env.frame, r, OFF));
+  const off = use.off + word(env.frame, r, OFF);
   checkRegion(env, { reg: use.reg, off, size: use.size, limit: map.keySize, zeroOk: false });
 }
 
@@ -167,7 +171,7 @@ export function checkMem(env: Env, use: MemoryUse): void {
   if (use.write && (type & typeFlags.rdonly) !== 0) {
     env.reject('EACCES', `R${use.reg} cannot write into ${regTypeName(type)}`);
   }
-  const off = BigInt(use.off + word(env.frame, r, OFF));
+  const off = use.off + word(env.frame, r, OFF);
   checkRegion(env, {
     reg: use.reg,
     off,
@@ -296,8 +300,7 @@ function accessMapValue(env: Env, access: Access): void {
 function accessSock(env: Env, access: Access): void {
   const r = regAt(access.reg);
   const type = typeOf(env.frame, r);
-  const name = regTypeName(type);
-  if (access.write) env.reject('EACCES', `R${access.reg} cannot write into ${name}`);
+  if (access.write) env.reject('EACCES', `R${access.reg} cannot write into ${regTypeName(type)}`);
   if ((env.frame.i64[r + SMIN] as bigint) < 0n) {
     env.reject(
       'EACCES',
@@ -306,7 +309,7 @@ function accessSock(env: Env, access: Access): void {
   }
   const off = access.off + word(env.frame, r, OFF);
   if (!sockAllows(type, off, access.size)) {
-    env.reject('EACCES', `R${access.reg} invalid ${name} access off=${off} size=${access.size}`);
+    env.reject('EACCES', `R${access.reg} invalid ${regTypeName(type)} access off=${off} size=${access.size}`);
   }
   loadUnknown(env, access);
 }

@@ -5,7 +5,7 @@
 import type { AluOp } from '../isa/index.ts';
 import { isConst, scalarAlu, syncBounds, unbound32 } from './domain/index.ts';
 import type { Env } from './env.ts';
-import { copyReg, isPacket, setScalar, typeOf } from './regs.ts';
+import { copyReg, isPacket, isUnmoved, setScalar, typeOf } from './regs.ts';
 import { type AluInsn, checkSpeculation, checkUnprivileged, OFFSET, POINTER } from './speculation.ts';
 import { type Frame, regAt } from './state/frame.ts';
 import { AUX0, ID, OFF, SMAX, SMIN, TNUM_VALUE, TYPE, UMAX, UMIN } from './state/layout.ts';
@@ -33,11 +33,13 @@ export const operators: Readonly<Record<AluOp, string>> = {
 };
 
 const MAX_VAR_OFF = 1n << 29n;
+const MAX_OFF = 2 ** 29;
 const S64_MIN = -(1n << 63n);
 
 /** check_reg_sane_offset */
 function checkSane(env: Env, type: RegType, at: { file: Frame; r: number; off: number }): void {
   const { file, r, off } = at;
+  if (isUnmoved(file, r) && off > -MAX_OFF && off < MAX_OFF) return;
   const name = regTypeName(type);
   const value = file.i64[r + TNUM_VALUE] as bigint;
   const smin = file.i64[r + SMIN] as bigint;
@@ -133,9 +135,11 @@ function checkPointerOp(env: Env, insn: AluInsn, offset: { known: boolean; smin:
   if (insn.bits === 32) {
     env.reject('EACCES', `R${dst} 32-bit pointer arithmetic prohibited`);
   }
-  const name = regTypeName(type);
   if (mayBeNull(type)) {
-    env.reject('EACCES', `R${dst} pointer arithmetic on ${name} prohibited, null-check it first`);
+    env.reject(
+      'EACCES',
+      `R${dst} pointer arithmetic on ${regTypeName(type)} prohibited, null-check it first`,
+    );
   }
   const base = baseType(type);
   const nothing = offset.known && offset.smin === 0n && insn.alu === 'add';
@@ -143,7 +147,7 @@ function checkPointerOp(env: Env, insn: AluInsn, offset: { known: boolean; smin:
     movable.has(base) ||
     (base === regTypes.flowKeys && (offset.known || nothing)) ||
     (base === regTypes.constMapPtr && nothing);
-  if (!allowed) env.reject('EACCES', `R${dst} pointer arithmetic on ${name} prohibited`);
+  if (!allowed) env.reject('EACCES', `R${dst} pointer arithmetic on ${regTypeName(type)} prohibited`);
   if (insn.alu === 'add' || insn.alu === 'sub') return;
   if (insn.alu === 'and' || insn.alu === 'or' || insn.alu === 'xor') {
     checkSaneOperands(env, type);

@@ -15,15 +15,19 @@ import { type HistoryEntry, historyFlags, type State } from './state/state.ts';
 const MAX_FRAMES = 8;
 const ARGS = 0x3e;
 
-/** Registers and slots whose origin is looked for, by frame. */
+/** Registers and slots whose origin is looked for, by frame: a mask of registers, two words of slots. */
 class Wanted {
   frame = 0;
   readonly regs = new Int32Array(MAX_FRAMES);
-  readonly slots: bigint[] = new Array(MAX_FRAMES).fill(0n);
+  private readonly slots = new Int32Array(2 * MAX_FRAMES);
 
   get empty(): boolean {
-    for (let i = 0; i <= this.frame; i++) if (this.regs[i] !== 0 || this.slots[i] !== 0n) return false;
+    for (let i = 0; i <= this.frame; i++) if (this.regs[i] !== 0 || this.hasSlots(i)) return false;
     return true;
+  }
+
+  clear(frame: number): void {
+    this.regs[frame] = this.slots[2 * frame] = this.slots[2 * frame + 1] = 0;
   }
 
   hasReg(reg: number): boolean {
@@ -38,16 +42,22 @@ class Wanted {
     this.regs[frame] = (this.regs[frame] as number) & ~(1 << reg);
   }
 
+  hasSlots(frame: number): boolean {
+    return ((this.slots[2 * frame] as number) | (this.slots[2 * frame + 1] as number)) !== 0;
+  }
+
   hasSlot(frame: number, slot: number): boolean {
-    return ((this.slots[frame] as bigint) & (1n << BigInt(slot))) !== 0n;
+    return ((this.slots[2 * frame + (slot >> 5)] as number) & (1 << (slot & 31))) !== 0;
   }
 
   setSlot(frame: number, slot: number): void {
-    this.slots[frame] = (this.slots[frame] as bigint) | (1n << BigInt(slot));
+    const at = 2 * frame + (slot >> 5);
+    this.slots[at] = (this.slots[at] as number) | (1 << (slot & 31));
   }
 
   clearSlot(frame: number, slot: number): void {
-    this.slots[frame] = (this.slots[frame] as bigint) & ~(1n << BigInt(slot));
+    const at = 2 * frame + (slot >> 5);
+    this.slots[at] = (this.slots[at] as number) & ~(1 << (slot & 31));
   }
 
   regText(frame: number): string {
@@ -63,11 +73,19 @@ class Wanted {
   }
 }
 
+/** Used anew by every search; one ends before the next begins. */
+const search = new Wanted();
+
+function startSearch(frame: number): Wanted {
+  for (let no = 0; no < MAX_FRAMES; no++) search.clear(no);
+  search.frame = frame;
+  return search;
+}
+
 /** A register of the current frame was relied upon. */
 export function markPrecise(env: Env, reg: number): void {
   if (!env.input.capabilities.bpf) return;
-  const wanted = new Wanted();
-  wanted.frame = env.state.curFrame;
+  const wanted = startSearch(env.state.curFrame);
   wanted.setReg(reg);
   markChain(env, env.state, wanted);
 }
@@ -75,8 +93,7 @@ export function markPrecise(env: Env, reg: number): void {
 /** A stack slot was relied upon. */
 export function markSlotPrecise(env: Env, frame: number, slot: number): void {
   if (!env.input.capabilities.bpf) return;
-  const wanted = new Wanted();
-  wanted.frame = env.state.curFrame;
+  const wanted = startSearch(env.state.curFrame);
   wanted.setSlot(frame, slot);
   markChain(env, env.state, wanted);
 }
@@ -84,8 +101,7 @@ export function markSlotPrecise(env: Env, frame: number, slot: number): void {
 /** What was precise in an equal, older state is so in the current one (propagate_precision). */
 export function propagatePrecision(env: Env, old: State): void {
   if (!env.input.capabilities.bpf) return;
-  const wanted = new Wanted();
-  wanted.frame = env.state.curFrame;
+  const wanted = startSearch(env.state.curFrame);
   for (let no = old.curFrame; no >= 0; no--) {
     const frame = old.frames[no] as Frame;
     const names: string[] = [];
@@ -131,12 +147,14 @@ function markChain(env: Env, start: State, wanted: Wanted): void {
       if (skip) skip = false;
       else {
         const entry = left > 0 && state.history[left - 1]?.insn === at ? state.history[left - 1] : undefined;
-        if (!backtrack(env, { at, subsequent, entry }, wanted)) {
-          markAllPrecise(env, start);
-          return;
+        if (entry !== undefined || env.log.verbose || concerns(env, at, wanted)) {
+          if (!backtrack(env, { at, subsequent, entry }, wanted)) {
+            markAllPrecise(env, start);
+            return;
+          }
+          if (wanted.empty) return;
         }
       }
-      if (wanted.empty) return;
       subsequent = at;
       if (at === state.firstInsn && (left === 0 || (left === 1 && state.history[0]?.insn === at))) break;
       const entry = state.history[left - 1];
@@ -174,7 +192,7 @@ function markCheckpoint(env: Env, state: State, wanted: Wanted): void {
       if (((wanted.regs[no] as number) & (1 << reg)) === 0) continue;
       if (!markOne(frame, regAt(reg))) wanted.clearReg(reg, no);
     }
-    if (wanted.slots[no] !== 0n) {
+    if (wanted.hasSlots(no)) {
       for (let slot = 0; slot < 64; slot++) {
         if (!wanted.hasSlot(no, slot)) continue;
         if (slot >= frame.slots || !frame.isSpilled(slot) || !markOne(frame, spilledAt(slot))) {
@@ -224,6 +242,41 @@ export function forgetPrecision(state: State): void {
     const frame = state.frames[no] as Frame;
     for (let reg = 0; reg < FP; reg++) frame.i32[2 * regAt(reg) + PRECISE] = 0;
     for (let slot = 0; slot < frame.slots; slot++) frame.i32[2 * spilledAt(slot) + PRECISE] = 0;
+  }
+}
+
+const ALWAYS = 1 << 15;
+
+/** Whether an instruction without history may have to do with what is wanted. Most have not. */
+function concerns(env: Env, slot: number, wanted: Wanted): boolean {
+  let mask = env.backtracked[slot] as number;
+  if (mask === 0) env.backtracked[slot] = mask = concernMask(env.insns[slot]);
+  return (mask & ((wanted.regs[wanted.frame] as number) | ALWAYS)) !== 0;
+}
+
+/** Registers that an instruction, which did not touch the stack, passes on to others when they are wanted. */
+function concernMask(insn: Insn | InvalidInsn | undefined): number {
+  const seen = 1 << 14;
+  switch (insn?.op) {
+    case undefined:
+    case 'ja':
+    case 'mayGoto':
+      return seen;
+    case 'alu':
+    case 'neg':
+    case 'swap':
+    case 'movsx':
+    case 'addrSpaceCast':
+    case 'load':
+    case 'loadAcquire':
+    case 'ldimm64':
+    case 'store':
+    case 'storeRelease':
+      return seen | (1 << insn.dst);
+    case 'jmp':
+      return 'reg' in insn.src ? seen | (1 << insn.dst) | (1 << insn.src.reg) : seen;
+    default:
+      return ALWAYS;
   }
 }
 
@@ -375,7 +428,7 @@ function backtrackCall(
       wanted.clearReg(reg);
       wanted.setReg(reg, wanted.frame - 1);
     }
-    if (wanted.regs[wanted.frame] !== 0 || wanted.slots[wanted.frame] !== 0n) return 'fallback';
+    if (wanted.regs[wanted.frame] !== 0 || wanted.hasSlots(wanted.frame)) return 'fallback';
     wanted.frame--;
     return 'stop';
   }
@@ -394,8 +447,7 @@ function backtrackExit(env: Env, step: Step, wanted: Wanted): 'stop' | 'fallback
   wanted.clearReg(0);
   if (wanted.frame + 1 >= MAX_FRAMES) return 'fallback';
   wanted.frame++;
-  wanted.regs[wanted.frame] = 0;
-  wanted.slots[wanted.frame] = 0n;
+  wanted.clear(wanted.frame);
   if (r0) wanted.setReg(0);
   return 'stop';
 }

@@ -2,7 +2,7 @@
  * Whole registers: what a register becomes when it is set, and the few questions that every part asks of one.
  * A register is a frame (or another register file) and an index (state/layout.ts).
  */
-import { isConst, setConst, setUnknown } from './domain/index.ts';
+import { isConst, setConst, setImm, setUnknown } from './domain/index.ts';
 import { Frame, regAt, spilledAt } from './state/frame.ts';
 import { FRAME_NO, REG_QWORDS, type RegFile, SPARE, TNUM_VALUE, TYPE, UMAX } from './state/layout.ts';
 import { baseType, mayBeNull, type RegType, regTypes, typeFlags, typeFlagsOf } from './state/reg-types.ts';
@@ -14,9 +14,10 @@ export function typeOf(file: RegFile, r: number): RegType {
 
 /** Everything but ranges and tnum becomes zero, then the type is set. */
 function retype(file: RegFile, r: number, type: RegType): void {
+  const { i32 } = file;
   const w = 2 * r;
-  for (let i = TYPE; i <= SPARE; i++) file.i32[w + i] = 0;
-  file.i32[w + TYPE] = type;
+  i32.fill(0, w + TYPE, w + SPARE + 1);
+  i32[w + TYPE] = type;
 }
 
 export function setNotInit(file: RegFile, r: number): void {
@@ -34,9 +35,15 @@ export function setKnown(file: RegFile, r: number, value: bigint): void {
   retype(file, r, regTypes.scalar);
 }
 
+/** The number `imm`, a signed 32-bit one. */
+export function setKnownImm(file: RegFile, r: number, imm: number): void {
+  setImm(file, r, imm);
+  retype(file, r, regTypes.scalar);
+}
+
 /** A pointer without offset. */
 export function setPointer(file: RegFile, r: number, type: RegType): void {
-  setConst(file, r, 0n);
+  setImm(file, r, 0);
   retype(file, r, type);
 }
 
@@ -55,7 +62,7 @@ export function isScalar(file: RegFile, r: number): boolean {
 
 /** A scalar that is known to be zero (register_is_null). */
 export function isNull(file: RegFile, r: number): boolean {
-  return isScalar(file, r) && isConst(file, r) && file.u64[r + TNUM_VALUE] === 0n;
+  return isScalar(file, r) && isUnmoved(file, r);
 }
 
 export function isPacket(type: RegType): boolean {
@@ -73,6 +80,12 @@ export function isSock(type: RegType): boolean {
     type === regTypes.tcpSock ||
     type === regTypes.xdpSock
   );
+}
+
+/** A pointer without variable offset: its constant one (OFF) is all. */
+export function isUnmoved(file: RegFile, r: number): boolean {
+  const w = 2 * (r + TNUM_VALUE);
+  return isConst(file, r) && ((file.i32[w] as number) | (file.i32[w + 1] as number)) === 0;
 }
 
 /** How many low bits of a scalar may be set (get_reg_width). */

@@ -5,7 +5,6 @@
  */
 
 import type { Env } from './env.ts';
-import { successors } from './successors.ts';
 
 const DONE = 0xffffffff;
 
@@ -18,7 +17,7 @@ export function findLoops(env: Env): void {
   let preorder = 0;
   let loops = 0;
   const close = (root: number): void => {
-    const to = successors(env, root);
+    const to = env.successors(root);
     const isLoop = stack[stack.length - 1] !== root || to.includes(root);
     if (isLoop) loops++;
     for (;;) {
@@ -37,7 +36,7 @@ export function findLoops(env: Env): void {
         pre[slot] = low[slot] = ++preorder;
         stack.push(slot);
       }
-      const to = successors(env, slot);
+      const to = env.successors(slot);
       let deeper = false;
       while ((nextEdge[slot] as number) < to.length) {
         const next = to[nextEdge[slot] as number] as number;

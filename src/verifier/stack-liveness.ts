@@ -7,7 +7,6 @@
 import type { Env, Subprog } from './env.ts';
 import type { Frame } from './state/frame.ts';
 import type { State } from './state/state.ts';
-import { successors } from './successors.ts';
 
 /** Slots of one frame by instruction: two words each. */
 interface Masks {
@@ -139,22 +138,26 @@ export class StackLiveness {
     this.solve(chain[0] as Instance);
     for (let no = 0; no <= state.curFrame; no++) {
       const frame = state.frames[no] as Frame;
+      const [low, high] = this.liveSlots(state, chain, no);
       for (let slot = 0; slot < frame.slots; slot++) {
-        if (!this.isLive(state, { chain, no, slot })) forget(frame, slot);
+        if (((slot < 32 ? low : high) & (1 << (slot & 31))) === 0) forget(frame, slot);
       }
     }
   }
 
-  private isLive(state: State, at: { chain: readonly Instance[]; no: number; slot: number }): boolean {
-    const { chain, no, slot } = at;
+  /** The slots of frame `no` that it, or what it calls, may still read. */
+  private liveSlots(state: State, chain: readonly Instance[], no: number): [low: number, high: number] {
+    let low = 0;
+    let high = 0;
     for (let inner = no; inner <= state.curFrame; inner++) {
       const instance = chain[inner] as Instance;
       const insn = inner === state.curFrame ? state.insn : (state.frames[inner + 1] as Frame).callsite + 1;
-      const masks = instance.masks[no] as Masks;
-      const word = masks.live[2 * (insn - instance.subprog.start) + (slot >> 5)] as number;
-      if ((word & (1 << (slot & 31))) !== 0) return true;
+      const { live } = instance.masks[no] as Masks;
+      const at = 2 * (insn - instance.subprog.start);
+      low |= live[at] as number;
+      high |= live[at + 1] as number;
     }
-    return false;
+    return [low, high];
   }
 }
 
@@ -169,7 +172,7 @@ function spread(env: Env, subprog: Subprog, masks: Masks): void {
       const at = 2 * (slot - subprog.start);
       let low = 0;
       let high = 0;
-      for (const next of successors(env, slot)) {
+      for (const next of env.successors(slot)) {
         const then = 2 * (next - subprog.start);
         low |= live[then] as number;
         high |= live[then + 1] as number;

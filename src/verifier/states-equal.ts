@@ -6,7 +6,7 @@ import { rangeWithin, tnumIn } from './domain/index.ts';
 import type { Env } from './env.ts';
 import { ID_ADD_CONST } from './log/index.ts';
 import { isScalar, setScalar } from './regs.ts';
-import { Frame, REGS, regAt, SLOT_BYTES, slotKinds, spilledAt } from './state/frame.ts';
+import { Frame, regAt, SLOT_BYTES, slotKinds, spilledAt } from './state/frame.ts';
 import { AUX0, AUX1, FRAME_NO, ID, OFF, PRECISE, REF_OBJ_ID, TYPE } from './state/layout.ts';
 import { baseType, regTypes } from './state/reg-types.ts';
 import type { State } from './state/state.ts';
@@ -24,6 +24,8 @@ const RANGE_WORDS = 16;
 class Comparison {
   readonly env: Env;
   readonly exact: Exactness;
+  /** Whether a scalar that nothing relied upon equals every other. */
+  private readonly lenient: boolean;
   private readonly oldIds: number[] = [];
   private readonly curIds: number[] = [];
   private tmpId: number;
@@ -31,6 +33,7 @@ class Comparison {
   constructor(env: Env, exact: Exactness) {
     this.env = env;
     this.exact = exact;
+    this.lenient = exact === 'usual' && env.input.capabilities.bpf;
     this.tmpId = env.idGen;
   }
 
@@ -89,8 +92,7 @@ class Comparison {
     const curId = b[2 * c + ID] as number;
     switch (baseType(type)) {
       case regTypes.scalar:
-        if (a[2 * o + PRECISE] !== 1 && this.exact === 'usual' && this.env.input.capabilities.bpf)
-          return true;
+        if (this.lenient && a[2 * o + PRECISE] !== 1) return true;
         if ((oldId & ID_ADD_CONST) !== (curId & ID_ADD_CONST)) return false;
         if ((oldId & ID_ADD_CONST) !== 0 && a[2 * o + OFF] !== b[2 * c + OFF]) return false;
         return this.within(old, o, cur, c) && this.scalarIds(oldId, curId);
@@ -108,6 +110,23 @@ class Comparison {
       default:
         return this.same(old, o, cur, c);
     }
+  }
+
+  /** The registers `live` of a frame; what most of them say at a glance is asked here. */
+  regs(old: Frame, cur: Frame, live: number): boolean {
+    const a = old.i32;
+    const b = cur.i32;
+    for (let rest = live; rest !== 0; rest &= rest - 1) {
+      const r = regAt(31 - Math.clz32(rest & -rest));
+      if (this.exact !== 'exact') {
+        const type = a[2 * r + TYPE] as number;
+        if (type === regTypes.notInit) continue;
+        if (type !== b[2 * r + TYPE]) return false;
+        if (this.lenient && type === regTypes.scalar && a[2 * r + PRECISE] !== 1) continue;
+      }
+      if (!this.reg(old, r, cur, r)) return false;
+    }
+    return true;
   }
 
   /** stacksafe */
@@ -170,11 +189,7 @@ export function statesEqual(env: Env, old: State, at: { insn: number; exact: Exa
     if (a.callsite !== b.callsite) return false;
     const insn = no === old.curFrame ? at.insn : (old.frames[no + 1] as Frame).callsite;
     const live = (env.liveRegs[insn] as number) | (1 << 10);
-    for (let reg = 0; reg < REGS; reg++) {
-      if ((live & (1 << reg)) === 0) continue;
-      if (!comparison.reg(a, regAt(reg), b, regAt(reg))) return false;
-    }
-    if (!comparison.stack(a, b)) return false;
+    if (!comparison.regs(a, b, live) || !comparison.stack(a, b)) return false;
   }
   return true;
 }

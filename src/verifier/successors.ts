@@ -8,14 +8,8 @@ const OP_JA = 0x00;
 const OP_CALL = 0x80;
 const OP_EXIT = 0x90;
 
-/** A program whose slots can be looked at. */
-export interface RawProgram {
-  raw(slot: number): RawInsn;
-}
-
-/** Slots that may run right after a slot, calls stepping over their callee. */
-export function successors(program: RawProgram, slot: number): readonly number[] {
-  const raw = program.raw(slot);
+/** Slots that may run right after the one that holds `raw`. */
+export function successorsOf(raw: RawInsn, slot: number): readonly number[] {
   const cls = raw.opcode & 7;
   if (cls !== CLASS_JMP && cls !== CLASS_JMP32) return [slot + (raw.opcode === WIDE_LOAD ? 2 : 1)];
   const op = raw.opcode & 0xf0;
