@@ -1,10 +1,6 @@
-/** The contract of the seam, on every kernel that is here. */
+/** The contract of the seam, on the embedded kernel. */
 import { embedded } from './embedded.ts';
 import { runContract } from './harness.ts';
-import { hooks } from './hooks.ts';
-import { maps } from './maps.ts';
-import { objects } from './objects.ts';
-import { programs } from './programs.ts';
-import { testRun } from './test-run.ts';
+import { suites } from './suites.ts';
 
-runContract(embedded, { maps, programs, 'test run': testRun, objects, hooks });
+runContract(embedded, suites);

@@ -164,8 +164,13 @@ export function isAlive(system: System, cmd: IdCommand, id: number | undefined):
   return true;
 }
 
-/** That an object is gone; Linux frees some a grace period after their last reference. */
+/** That something comes true: Linux frees some objects a grace period after their last reference. */
+export async function assertEventually(condition: () => boolean, message: string): Promise<void> {
+  for (let tries = 0; tries < 100 && !condition(); tries++) await setTimeout(20);
+  assert.ok(condition(), message);
+}
+
+/** That an object is gone, or soon will be. */
 export async function assertDies(system: System, cmd: IdCommand, id: number | undefined): Promise<void> {
-  for (let tries = 0; tries < 100 && isAlive(system, cmd, id); tries++) await setTimeout(20);
-  assert.equal(isAlive(system, cmd, id), false, `${idFields[cmd]} ${id} should be gone`);
+  await assertEventually(() => !isAlive(system, cmd, id), `${idFields[cmd]} ${id} should be gone`);
 }

@@ -1,0 +1,15 @@
+/** Every suite of the contract, by name. */
+import type { ContractTest } from './harness.ts';
+import { hooks } from './hooks.ts';
+import { maps } from './maps.ts';
+import { objects } from './objects.ts';
+import { programs } from './programs.ts';
+import { testRun } from './test-run.ts';
+
+export const suites: Readonly<Record<string, readonly ContractTest[]>> = {
+  maps,
+  programs,
+  'test run': testRun,
+  objects,
+  hooks,
+};
