@@ -5,6 +5,8 @@
  * offset; a value without a way to get it in eBPF cannot be translated.
  */
 
+import { skBuff } from '../uapi/contexts.ts';
+
 /** SKF_AD_OFF, as the unsigned k of an instruction. */
 export const ancillaryBase = 0xfffff000;
 
@@ -34,23 +36,23 @@ const none: AncillarySource = { kind: 'none' };
 
 /** By k - SKF_AD_OFF. */
 export const ancillaries: ReadonlyMap<number, Ancillary> = new Map([
-  [0, { name: 'proto', source: field(16, { bigEndian16: true }) }],
-  [4, { name: 'type', source: field(4) }],
+  [0, { name: 'proto', source: field(skBuff.protocol, { bigEndian16: true }) }],
+  [4, { name: 'type', source: field(skBuff.pkt_type) }],
   // A packet without a device ends the filter with 0.
-  [8, { name: 'ifidx', source: field(40, { zeroEnds: true }) }],
+  [8, { name: 'ifidx', source: field(skBuff.ifindex, { zeroEnds: true }) }],
   [12, { name: 'nla', source: none }],
   [16, { name: 'nlan', source: none }],
-  [20, { name: 'mark', source: field(8) }],
-  [24, { name: 'queue', source: field(12) }],
+  [20, { name: 'mark', source: field(skBuff.mark) }],
+  [24, { name: 'queue', source: field(skBuff.queue_mapping) }],
   [28, { name: 'hatype', source: none }],
-  [32, { name: 'rxhash', source: field(68) }],
+  [32, { name: 'rxhash', source: field(skBuff.hash) }],
   [36, { name: 'cpu', source: { kind: 'helper', helper: 'get_smp_processor_id' } }],
   [40, { name: 'xor_x', source: { kind: 'xorX' } }],
-  [44, { name: 'vlan_tci', source: field(24) }],
-  [48, { name: 'vlanp', source: field(20) }],
+  [44, { name: 'vlan_tci', source: field(skBuff.vlan_tci) }],
+  [48, { name: 'vlanp', source: field(skBuff.vlan_present) }],
   [52, { name: 'poff', source: none }],
   [56, { name: 'random', source: { kind: 'helper', helper: 'get_prandom_u32' } }],
-  [60, { name: 'vlan_tpid', source: field(28, { bigEndian16: true }) }],
+  [60, { name: 'vlan_tpid', source: field(skBuff.vlan_proto, { bigEndian16: true }) }],
 ]);
 
 /** The ancillary value that a load from k reads, or `undefined` where it reads the packet. */

@@ -4,8 +4,9 @@
  * stack behind: who calls `receive` decides what a verdict means.
  */
 import { SkepError } from '../base/errors.ts';
+import { xdpMd } from '../uapi/contexts.ts';
 import type { ProgObject } from './objects/program.ts';
-import { PacketBuffer, TAILROOM, XDP_HEADROOM, xdpMd } from './packet-buffer.ts';
+import { PacketBuffer, TAILROOM, XDP_HEADROOM } from './packet-buffer.ts';
 import { idleTask, type KernelRuntime } from './runtime.ts';
 
 /** enum xdp_action */
@@ -59,7 +60,7 @@ export class Device {
       tailroom: TAILROOM,
     });
     try {
-      buffer.setField(xdpMd.ingressIfindex, this.ifindex);
+      buffer.setField(xdpMd.ingress_ifindex, this.ifindex);
       const context = { ctx: buffer.ctx, packet: buffer };
       const verdict = Number(
         BigInt.asUintN(32, this.#runtime.run(program, context, { task: idleTask, cpu, flags: 'network' })),

@@ -6,6 +6,7 @@
  *                        ▲ data_meta ▲ data   ▲ data_end
  */
 import type { KernelMemory } from '../memory/types.ts';
+import type { PacketOffsets } from '../uapi/contexts.ts';
 import type { PacketContext } from '../vm/types.ts';
 
 /** XDP_PACKET_HEADROOM */
@@ -13,51 +14,9 @@ export const XDP_HEADROOM = 256;
 /** Tail of a frame that Linux keeps for itself: struct skb_shared_info, aligned to the cache line. */
 export const TAILROOM = 320;
 
-/** Offsets in struct xdp_md. */
-export const xdpMd = {
-  size: 24,
-  data: 0,
-  dataEnd: 4,
-  dataMeta: 8,
-  ingressIfindex: 12,
-  rxQueueIndex: 16,
-  egressIfindex: 20,
-} as const;
-
-/** Offsets in struct __sk_buff. */
-export const skBuff = {
-  size: 192,
-  len: 0,
-  pktType: 4,
-  mark: 8,
-  protocol: 16,
-  priority: 32,
-  ingressIfindex: 36,
-  ifindex: 40,
-  tcIndex: 44,
-  cb: 48,
-  hash: 68,
-  data: 76,
-  dataEnd: 80,
-  dataMeta: 140,
-  tstamp: 152,
-  wireLen: 160,
-  gsoSegs: 164,
-  sk: 168,
-  gsoSize: 176,
-  hwtstamp: 184,
-} as const;
-
-interface ContextLayout {
-  readonly size: number;
-  readonly data: number;
-  readonly dataEnd: number;
-  readonly dataMeta: number;
-}
-
 export interface PacketInit {
   readonly memory: KernelMemory;
-  readonly layout: ContextLayout;
+  readonly layout: PacketOffsets;
   /** Everything that goes behind the headroom. */
   readonly bytes: Uint8Array;
   /** Bytes at the start of `bytes` that lie before `data`: metadata, or a link-layer header. */
@@ -71,7 +30,7 @@ export class PacketBuffer implements PacketContext {
   readonly buffer: number;
   readonly bufferSize: number;
   readonly #memory: KernelMemory;
-  readonly #layout: ContextLayout;
+  readonly #layout: PacketOffsets;
 
   /** @throws {BpfError} ENOMEM */
   constructor(init: PacketInit) {
@@ -88,8 +47,8 @@ export class PacketBuffer implements PacketContext {
     }
     memory.u8.set(bytes, this.buffer + headroom);
     this.setField(layout.data, this.buffer + headroom + init.before);
-    this.setField(layout.dataMeta, this.data);
-    this.setField(layout.dataEnd, this.buffer + headroom + bytes.length);
+    this.setField(layout.data_meta, this.data);
+    this.setField(layout.data_end, this.buffer + headroom + bytes.length);
   }
 
   free(): void {
@@ -116,6 +75,6 @@ export class PacketBuffer implements PacketContext {
   }
 
   get dataEnd(): number {
-    return this.field(this.#layout.dataEnd);
+    return this.field(this.#layout.data_end);
   }
 }

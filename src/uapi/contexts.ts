@@ -98,6 +98,45 @@ const skb = {
 } as const;
 type SkbField = keyof typeof skb;
 
+const xdp = {
+  data: field('data', [0, 4], [WORD, 0], { pointer: 'packet', unsignedOnly: true }),
+  data_end: field('data_end', [4, 8], [WORD, 0], { pointer: 'packetEnd', unsignedOnly: true }),
+  data_meta: field('data_meta', [8, 12], [WORD, 0], { pointer: 'packetMeta', unsignedOnly: true }),
+  ingress_ifindex: field('ingress_ifindex', [12, 16], [WORD, 0]),
+  rx_queue_index: field('rx_queue_index', [16, 20], [WORD, 0]),
+  egress_ifindex: field('egress_ifindex', [20, 24], [WORD, 0], { readAttach: [33] }),
+} as const;
+
+/** A struct of the UAPI as a runtime lays it out: bytes in all, and the offset of each member. */
+export type StructOffsets<N extends string> = { readonly size: number } & { readonly [M in N]: number };
+
+function offsets<N extends string>(size: number, fields: Record<N, CtxField>): StructOffsets<N> {
+  const members = Object.values<CtxField>(fields).map(({ name, off }) => [name, off]);
+  return { size, ...(Object.fromEntries(members) as { [M in N]: number }) };
+}
+
+/** struct __sk_buff and struct xdp_md. */
+export const skBuff = offsets(192, skb);
+export const xdpMd = offsets(24, xdp);
+
+/** The members of a packet's context that say where it starts and ends; addresses of 32 bits. */
+export type PacketOffsets = StructOffsets<'data' | 'data_end' | 'data_meta'>;
+
+/** The struct that a program type's packet context is; undefined where it has no packet. */
+export function packetContext(type: ProgTypeName | undefined): PacketOffsets | undefined {
+  switch (type) {
+    case 'xdp':
+      return xdpMd;
+    case 'socket_filter':
+    case 'sched_cls':
+    case 'sched_act':
+    case 'cgroup_skb':
+      return skBuff;
+    default:
+      return undefined;
+  }
+}
+
 const plain: readonly SkbField[] = [
   'len',
   'pkt_type',
@@ -130,7 +169,7 @@ const sockets: readonly SkbField[] = [
 
 function skbLayout(readable: readonly SkbField[], writable: readonly SkbField[]): CtxLayout {
   return {
-    size: 192,
+    size: skBuff.size,
     fields: readable.map((name) => (writable.includes(name) ? skb[name] : { ...skb[name], write: 0 })),
   };
 }
@@ -218,17 +257,7 @@ export const contexts: Partial<Record<ProgTypeName, CtxLayout>> = {
     ['tc_index', 'priority'],
   ),
   flow_dissector: skbLayout(['data', 'data_end', 'flow_keys'], []),
-  xdp: {
-    size: 24,
-    fields: [
-      field('data', [0, 4], [WORD, 0], { pointer: 'packet', unsignedOnly: true }),
-      field('data_end', [4, 8], [WORD, 0], { pointer: 'packetEnd', unsignedOnly: true }),
-      field('data_meta', [8, 12], [WORD, 0], { pointer: 'packetMeta', unsignedOnly: true }),
-      field('ingress_ifindex', [12, 16], [WORD, 0]),
-      field('rx_queue_index', [16, 20], [WORD, 0]),
-      field('egress_ifindex', [20, 24], [WORD, 0], { readAttach: [33] }),
-    ],
-  },
+  xdp: { size: xdpMd.size, fields: Object.values(xdp) },
   /** pt_regs of x86-64. */
   kprobe: raw(168),
   /** The bytes of the trace entry, the first eight being the tracer's own. */

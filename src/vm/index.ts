@@ -1,7 +1,6 @@
 export { MemoryFault, ProgramFault } from './faults.ts';
 export { helperImplementations } from './helpers/table.ts';
 export { DEFAULT_BUDGET, interpreter } from './interp/interpreter.ts';
-export { type PacketFields, packetFields } from './packet.ts';
 export type {
   Engine,
   Executable,

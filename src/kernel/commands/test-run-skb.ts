@@ -2,7 +2,8 @@
  * Test runs of programs that see a packet as a struct __sk_buff (bpf_prog_test_run_skb). A socket filter
  * sees the packet from behind its Ethernet header, and the header comes back as zeros, as on Linux.
  */
-import { PacketBuffer, skBuff, TAILROOM } from '../packet-buffer.ts';
+import { skBuff } from '../../uapi/contexts.ts';
+import { PacketBuffer, TAILROOM } from '../packet-buffer.ts';
 import type { Call } from './call.ts';
 import { ETH_HLEN, finish, PAGE, type Run, readContext, repeatRun } from './test-run-parts.ts';
 
@@ -18,10 +19,10 @@ const GSO_SEGS_MAX = 65535;
 /** Fields that a caller may set, as [start, end); all else must be zero (convert___skb_to_skb). */
 const settable: readonly (readonly [number, number])[] = [
   [skBuff.mark, skBuff.mark + 4],
-  [skBuff.priority, skBuff.tcIndex],
+  [skBuff.priority, skBuff.tc_index],
   [skBuff.cb, skBuff.hash],
   [skBuff.tstamp, skBuff.sk],
-  [skBuff.gsoSize, skBuff.gsoSize + 4],
+  [skBuff.gso_size, skBuff.gso_size + 4],
   [skBuff.hwtstamp, skBuff.size],
 ];
 
@@ -49,13 +50,13 @@ export function testRunSkb(run: Run): void {
     tailroom: TAILROOM,
   });
   try {
-    const wireLen = ctx?.getUint32(skBuff.wireLen, true) || length;
+    const wireLen = ctx?.getUint32(skBuff.wire_len, true) || length;
     if (ctx !== undefined) copySettable(ctx, buffer);
     buffer.setField(skBuff.len, length);
-    buffer.setField(skBuff.pktType, packetType(packet));
+    buffer.setField(skBuff.pkt_type, packetType(packet));
     buffer.setField(skBuff.protocol, etherType(packet));
     buffer.setField(skBuff.ifindex, LOOPBACK);
-    buffer.setField(skBuff.wireLen, wireLen);
+    buffer.setField(skBuff.wire_len, wireLen);
     const result = repeatRun(run, buffer);
     if (ctx !== undefined) {
       for (const [start, end] of settable) {
@@ -81,11 +82,11 @@ function checkSkbContext(call: Call, ctx: DataView, length: number): void {
     if (settable.some(([start, end]) => at >= start && at < end) || ctx.getUint8(at) === 0) continue;
     throw call.fail('EINVAL', `byte ${at} of struct __sk_buff cannot be set`);
   }
-  const wireLen = ctx.getUint32(skBuff.wireLen, true);
+  const wireLen = ctx.getUint32(skBuff.wire_len, true);
   if (wireLen !== 0 && (wireLen < length || wireLen > WIRE_LEN_MAX)) {
     throw call.fail('EINVAL', `wire_len is ${length} to ${WIRE_LEN_MAX}`);
   }
-  if (ctx.getUint32(skBuff.gsoSegs, true) > GSO_SEGS_MAX)
+  if (ctx.getUint32(skBuff.gso_segs, true) > GSO_SEGS_MAX)
     throw call.fail('EINVAL', `gso_segs is at most ${GSO_SEGS_MAX}`);
 }
 

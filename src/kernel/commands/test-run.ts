@@ -5,8 +5,9 @@
  */
 import { attachTypes } from '../../uapi/attach-types.ts';
 import type { BpfAttr } from '../../uapi/commands.ts';
+import { xdpMd } from '../../uapi/contexts.ts';
 import { progTypeName, progTypes } from '../../uapi/prog-types.ts';
-import { PacketBuffer, TAILROOM, XDP_HEADROOM, xdpMd } from '../packet-buffer.ts';
+import { PacketBuffer, TAILROOM, XDP_HEADROOM } from '../packet-buffer.ts';
 import { RAW_ARGS_MAX } from '../tracepoints.ts';
 import type { Call } from './call.ts';
 import { ETH_HLEN, finish, PAGE, type Run, readContext, repeatRun, testTask } from './test-run-parts.ts';
@@ -57,7 +58,7 @@ function testRunXdp(run: Run): void {
   const size = attr.dataSizeIn ?? 0;
   const ctx = readContext(call, attr, xdpMd.size);
   const meta = ctx?.getUint32(xdpMd.data, true) ?? 0;
-  const linear = Math.min(ctx?.getUint32(xdpMd.dataEnd, true) ?? size, XDP_LINEAR_MAX);
+  const linear = Math.min(ctx?.getUint32(xdpMd.data_end, true) ?? size, XDP_LINEAR_MAX);
   if (ctx !== undefined) checkXdpContext(call, ctx, size);
   if (size - meta < ETH_HLEN) throw call.fail('EINVAL', `a packet has at least ${ETH_HLEN} bytes`);
   const bytes = call.buffer(attr.dataIn, size, 'data_in').slice();
@@ -71,13 +72,13 @@ function testRunXdp(run: Run): void {
     tailroom: TAILROOM,
   });
   try {
-    buffer.setField(xdpMd.dataMeta, buffer.data - meta);
-    buffer.setField(xdpMd.ingressIfindex, ctx?.getUint32(xdpMd.ingressIfindex, true) || LOOPBACK);
+    buffer.setField(xdpMd.data_meta, buffer.data - meta);
+    buffer.setField(xdpMd.ingress_ifindex, ctx?.getUint32(xdpMd.ingress_ifindex, true) || LOOPBACK);
     const result = repeatRun(run, buffer);
-    const start = buffer.field(xdpMd.dataMeta);
+    const start = buffer.field(xdpMd.data_meta);
     if (ctx !== undefined) {
       ctx.setUint32(xdpMd.data, buffer.data - start, true);
-      ctx.setUint32(xdpMd.dataEnd, buffer.dataEnd - start, true);
+      ctx.setUint32(xdpMd.data_end, buffer.dataEnd - start, true);
     }
     finish(run, { ...result, data: [buffer.copy(start, buffer.dataEnd), bytes.subarray(linear)], ctx });
   } finally {
@@ -91,17 +92,17 @@ const LOOPBACK = 1;
 function checkXdpContext(call: Call, ctx: DataView, size: number): void {
   const field = (at: number): number => ctx.getUint32(at, true);
   const data = field(xdpMd.data);
-  const dataEnd = field(xdpMd.dataEnd);
-  if (field(xdpMd.dataMeta) !== 0)
+  const dataEnd = field(xdpMd.data_end);
+  if (field(xdpMd.data_meta) !== 0)
     throw call.fail('EINVAL', 'data_meta must be 0: the packet starts with its metadata');
   if (dataEnd > size || data > dataEnd)
     throw call.fail('EINVAL', 'data, data_end and the packet must be in this order');
   if (data > META_MAX || data % 4 !== 0) {
     throw call.fail('EINVAL', `metadata (up to data) has a multiple of 4 bytes, at most ${META_MAX}`);
   }
-  if (field(xdpMd.egressIfindex) !== 0) throw call.fail('EINVAL', 'egress_ifindex must be 0');
-  const ifindex = field(xdpMd.ingressIfindex);
-  const queue = field(xdpMd.rxQueueIndex);
+  if (field(xdpMd.egress_ifindex) !== 0) throw call.fail('EINVAL', 'egress_ifindex must be 0');
+  const ifindex = field(xdpMd.ingress_ifindex);
+  const queue = field(xdpMd.rx_queue_index);
   if (ifindex !== 0 && call.kernel.devices.byIndex(ifindex) === undefined) {
     throw call.fail('ENODEV', `there is no device ${ifindex}`);
   }

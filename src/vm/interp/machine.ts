@@ -8,9 +8,10 @@
  */
 import { SkepError } from '../../base/errors.ts';
 import type { KernelMemory } from '../../memory/types.ts';
+import { type PacketOffsets, packetContext } from '../../uapi/contexts.ts';
+import { progTypeName } from '../../uapi/prog-types.ts';
 import { MemoryFault, ProgramFault } from '../faults.ts';
 import type { HelperCall } from '../helpers/types.ts';
-import { type PacketFields, packetFields } from '../packet.ts';
 import type { Executable, PacketContext, RunContext, Runtime } from '../types.ts';
 import { FIRST_CONSTANT, type Plan } from './plan.ts';
 import { STACK_BYTES, stackPool, takeStack } from './stacks.ts';
@@ -58,7 +59,7 @@ export class Machine implements HelperCall {
   pc = HALTED;
   private run: Run | undefined;
   private packet: PacketContext | undefined;
-  private readonly fields: PacketFields | undefined;
+  private readonly fields: PacketOffsets | undefined;
   /** The packet's buffer, [start, end); empty where there is none. */
   private bufferStart = 0;
   private bufferEnd = 0;
@@ -71,7 +72,7 @@ export class Machine implements HelperCall {
     this.plan = plan;
     this.runtime = runtime;
     this.memory = runtime.memory;
-    this.fields = packetFields(plan.program.progType);
+    this.fields = packetContext(progTypeName(plan.program.progType));
     this.pool = stackPool(runtime.memory);
     const file = new ArrayBuffer(8 * (FIRST_CONSTANT + plan.constants.length));
     this.i64 = new BigInt64Array(file);
@@ -186,8 +187,8 @@ export class Machine implements HelperCall {
     if (fields === undefined || packet === undefined) return true;
     const { view } = this.memory;
     const data = view.getUint32(packet.ctx + fields.data, true);
-    const meta = view.getUint32(packet.ctx + fields.dataMeta, true);
-    const end = view.getUint32(packet.ctx + fields.dataEnd, true);
+    const meta = view.getUint32(packet.ctx + fields.data_meta, true);
+    const end = view.getUint32(packet.ctx + fields.data_end, true);
     // A context that does not offer metadata has zero there.
     const from = meta !== 0 && meta < data ? meta : data;
     return address >= from && address + size <= end;
@@ -199,7 +200,7 @@ export class Machine implements HelperCall {
     if (fields === undefined || packet === undefined) return 0;
     const { view } = this.memory;
     const data = view.getUint32(packet.ctx + fields.data, true);
-    const end = view.getUint32(packet.ctx + fields.dataEnd, true);
+    const end = view.getUint32(packet.ctx + fields.data_end, true);
     const address = classicAddress(packet, data, offset);
     return address === 0 || address + size > end ? 0 : address;
   }
