@@ -119,6 +119,8 @@ export class Env {
   returnNow = false;
   /** By slot: what the addition there does to pointers, for loaders that must not speculate. */
   readonly sanitized = new Map<number, string>();
+  /** Set once such an addition moves by an unknown number: then states are told apart by every scalar. */
+  exploreAluLimits = false;
   /** By slot of a tail call: its map, or -1 where paths disagree. */
   readonly tailCallMaps = new Map<number, number>();
   /** The end of the last byte of the context that the program touches. */

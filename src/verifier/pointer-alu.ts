@@ -6,7 +6,14 @@ import type { AluOp } from '../isa/index.ts';
 import { isConst, scalarAlu, syncBounds, unbound32 } from './domain/index.ts';
 import type { Env } from './env.ts';
 import { copyReg, isPacket, isUnmoved, setScalar, typeOf } from './regs.ts';
-import { type AluInsn, checkSpeculation, checkUnprivileged, OFFSET, POINTER } from './speculation.ts';
+import {
+  type AluInsn,
+  checkSpeculation,
+  checkUnprivileged,
+  commitSpeculation,
+  OFFSET,
+  POINTER,
+} from './speculation.ts';
 import { type Frame, regAt } from './state/frame.ts';
 import { AUX0, ID, OFF, SMAX, SMIN, TNUM_VALUE, TYPE, UMAX, UMIN } from './state/layout.ts';
 import { baseType, mayBeNull, type RegType, regTypeName, regTypes } from './state/reg-types.ts';
@@ -110,7 +117,8 @@ export function doPointer(env: Env, insn: AluInsn, math: PointerMath): void {
     if (type === regTypes.stack)
       env.reject('EACCES', `R${insn.dst} subtraction from stack pointer prohibited`);
   }
-  if (!env.allowLeaks && 'reg' in insn.src) checkSpeculation(env, insn, { reversed, known, smin, smax });
+  const masked = !env.allowLeaks && 'reg' in insn.src;
+  const window = masked ? checkSpeculation(env, insn, { reversed, known, smin, smax }) : undefined;
   const moved = insn.alu === 'add' ? BigInt(off) + smin : BigInt(off) - smin;
   unbound32(fake, POINTER);
   if (known && BigInt.asIntN(32, moved) === moved) {
@@ -127,6 +135,7 @@ export function doPointer(env: Env, insn: AluInsn, math: PointerMath): void {
   copyReg({ file: frame, r: dst }, fake, POINTER);
   frame.i32[2 * dst + TYPE] = type;
   if (!env.allowLeaks) checkUnprivileged(env, insn.dst);
+  if (window !== undefined) commitSpeculation(env, insn, window);
 }
 
 function checkPointerOp(env: Env, insn: AluInsn, offset: { known: boolean; smin: bigint }): void {

@@ -8,7 +8,7 @@ import { isConst } from './domain/index.ts';
 import type { Env } from './env.ts';
 import { typeOf } from './regs.ts';
 import { regAt } from './state/frame.ts';
-import { AUX0, OFF, SMIN, TNUM_VALUE, UMAX } from './state/layout.ts';
+import { AUX0, OFF, type RegFile, SMIN, TNUM_VALUE, UMAX } from './state/layout.ts';
 import { regTypes } from './state/reg-types.ts';
 
 export type AluInsn = Extract<Insn, { op: 'alu' }>;
@@ -39,8 +39,22 @@ interface Offset {
   readonly smax: bigint;
 }
 
+/** How far a pointer was from the end that it moves towards, and what its masking depends on besides. */
+export interface Window {
+  readonly left: boolean;
+  readonly limit: bigint;
+  readonly what: string;
+}
+
+/** How many bytes a pointer to the stack or a map's value has used up in a direction (retrieve_ptr_limit). */
+function usedUp(file: RegFile, r: number, left: boolean): bigint {
+  const off = BigInt(file.i32[2 * r + OFF] as number);
+  if (typeOf(file, r) === regTypes.stack) return -((file.i64[r + TNUM_VALUE] as bigint) + off);
+  return (left ? (file.i64[r + SMIN] as bigint) : (file.u64[r + UMAX] as bigint)) + off;
+}
+
 /** A loader without CAP_PERFMON: pointers may not leave their objects in speculation either. */
-export function checkSpeculation(env: Env, insn: AluInsn, offset: Offset): void {
+export function checkSpeculation(env: Env, insn: AluInsn, offset: Offset): Window | undefined {
   const src = 'reg' in insn.src ? insn.src.reg : insn.dst;
   const [scalarReg, pointerReg] = offset.reversed ? [insn.dst, src] : [src, insn.dst];
   if (!offset.known && offset.smin < 0n !== offset.smax < 0n) {
@@ -48,25 +62,28 @@ export function checkSpeculation(env: Env, insn: AluInsn, offset: Offset): void 
   }
   const { fake } = env;
   const type = typeOf(fake, POINTER);
-  const off = BigInt(fake.i32[2 * POINTER + OFF] as number);
   const negative = offset.smin < 0n;
   const left = (insn.alu === 'add') === negative;
   let max: bigint;
-  let limit: bigint;
   if (type === regTypes.stack) {
     max = MAX_STACK_LIMIT + (left ? 1n : 0n);
-    limit = -((fake.i64[POINTER + TNUM_VALUE] as bigint) + off);
   } else if (type === regTypes.mapValue) {
     max = BigInt(env.map(fake.i32[2 * POINTER + AUX0] as number).valueSize);
-    limit = (left ? (fake.i64[POINTER + SMIN] as bigint) : (fake.u64[POINTER + UMAX] as bigint)) + off;
   } else {
     env.reject('EACCES', `R${pointerReg} has pointer with unsupported alu operation, ${FOR_ROOT}`);
-    return;
+    return undefined;
   }
+  const limit = usedUp(fake, POINTER, left);
   if (limit >= max)
     env.reject('EACCES', `R${insn.dst} tried to ${insn.alu} beyond pointer bounds, ${FOR_ROOT}`);
-  const amount = offset.known ? (offset.smin < 0n ? -offset.smin : offset.smin) : limit;
-  samePath(env, insn, `${offset.reversed} ${negative} ${offset.known} ${amount}`);
+  if (!offset.known) env.exploreAluLimits = true;
+  return { left, limit, what: `${offset.reversed} ${negative} ${offset.known}` };
+}
+
+/** The pointer has moved: what it can move by is what the addition is masked with, the same on every path. */
+export function commitSpeculation(env: Env, insn: AluInsn, { left, limit, what }: Window): void {
+  const moved = usedUp(env.frame, regAt(insn.dst), left) - limit;
+  samePath(env, insn, `${what} ${moved < 0n ? -moved : moved}`);
 }
 
 /** A loader without CAP_PERFMON may not move pointers out of their objects, even unused (sanitize_check_bounds). */

@@ -33,7 +33,7 @@ class Comparison {
   constructor(env: Env, exact: Exactness) {
     this.env = env;
     this.exact = exact;
-    this.lenient = exact === 'usual' && env.input.capabilities.bpf;
+    this.lenient = exact === 'usual' && env.input.capabilities.bpf && !env.exploreAluLimits;
     this.tmpId = env.idGen;
   }
 
@@ -57,10 +57,14 @@ class Comparison {
 
   /** regs_exact: type, offsets, ranges and tnum the same, ids related. */
   private same(old: Frame, o: number, cur: Frame, c: number): boolean {
+    return this.sameWords(old, o, cur, c) && this.samePointer(old, o, cur, c);
+  }
+
+  private sameWords(old: Frame, o: number, cur: Frame, c: number): boolean {
     const a = old.i32;
     const b = cur.i32;
     for (let i = 0; i < RANGE_WORDS; i++) if (a[2 * o + i] !== b[2 * c + i]) return false;
-    return this.samePointer(old, o, cur, c);
+    return true;
   }
 
   private samePointer(old: Frame, o: number, cur: Frame, c: number): boolean {
@@ -92,6 +96,13 @@ class Comparison {
     const curId = b[2 * c + ID] as number;
     switch (baseType(type)) {
       case regTypes.scalar:
+        if (this.env.exploreAluLimits) {
+          return (
+            this.sameWords(old, o, cur, c) &&
+            a[2 * o + OFF] === b[2 * c + OFF] &&
+            this.scalarIds(oldId, curId)
+          );
+        }
         if (this.lenient && a[2 * o + PRECISE] !== 1) return true;
         if ((oldId & ID_ADD_CONST) !== (curId & ID_ADD_CONST)) return false;
         if ((oldId & ID_ADD_CONST) !== 0 && a[2 * o + OFF] !== b[2 * c + OFF]) return false;

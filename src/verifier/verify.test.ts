@@ -373,6 +373,12 @@ check([
     want: 'R10 leaks addr into map',
     with: { progType: SOCKET_FILTER, capabilities: { ...root, perfmon: false } },
   },
+  {
+    name: 'speculation: an addition that two paths would mask differently, told apart though the number does not matter',
+    program: `r7 = *(u32 *)(r1 + 0)\nif r7 < 5 goto +0\n${lookup(1)}\nif r0 == 0 goto out\nif r7 >= 8 goto out\nr0 += r7\nout:\nr0 = 0\nexit`,
+    want: 'R0 tried to add from different maps, paths or scalars, pointer arithmetic with it prohibited for !root',
+    with: { progType: SOCKET_FILTER, capabilities: { ...root, perfmon: false } },
+  },
 ]);
 
 test('a loop that comes back to the same state', () => {
