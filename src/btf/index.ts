@@ -1,4 +1,5 @@
 export * from './codec.ts';
+export * from './core/index.ts';
 export * from './ext.ts';
 export * from './format.ts';
 export * from './query.ts';

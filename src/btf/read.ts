@@ -64,6 +64,12 @@ export class Btf {
     return this.index.get(name) ?? [];
   }
 
+  /** All names of types, once each. */
+  allNames(): IterableIterator<string> {
+    this.index ??= this.buildIndex();
+    return this.index.keys();
+  }
+
   /** The first type of that name, of `kind` where it is given. */
   find(name: string, kind?: BtfKind): number | undefined {
     return this.findAll(name).find((id) => kind === undefined || this.kind(id) === kind);

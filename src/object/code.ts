@@ -7,6 +7,7 @@
  * all programs is bounded: many programs that share much code would otherwise make a small file large.
  */
 import { concatBytes } from '../base/bytes.ts';
+import { type CoreRelocation, coreRelocationOf } from '../btf/core/index.ts';
 import { recordSizes } from '../btf/ext.ts';
 import {
   type ElfRelocation,
@@ -19,7 +20,7 @@ import {
   symbolBindings,
   symbolTypes,
 } from '../elf/elf.ts';
-import type { RecordIndex } from './records.ts';
+import type { RecordIndex, Stretch } from './records.ts';
 import { badObject, type ObjectSource, type PlacedMap } from './source.ts';
 import type { SpecReference } from './spec.ts';
 
@@ -44,7 +45,7 @@ export interface LinkedProgram {
   readonly references: SpecReference[];
   readonly funcInfo: Uint8Array | undefined;
   readonly lineInfo: Uint8Array | undefined;
-  readonly coreRelocations: number;
+  readonly coreRelocations: readonly CoreRelocation[];
 }
 
 /** What code may refer to. */
@@ -131,11 +132,18 @@ export class Linker {
       references: program.references,
       funcInfo: records?.funcInfo.cutAll(stretches, recordSizes.funcInfo),
       lineInfo: records?.lineInfo.cutAll(stretches, recordSizes.lineInfo),
-      coreRelocations: stretches.reduce(
-        (sum, { section, start, end }) => sum + (records?.coreRelocations.count(section, start, end) ?? 0),
-        0,
-      ),
+      coreRelocations: this.coreRelocations(stretches),
     };
+  }
+
+  private coreRelocations(stretches: readonly Stretch[]): CoreRelocation[] {
+    const { records, source } = this.context;
+    const bytes = records?.coreRelocations.cutAll(stretches, recordSizes.coreRelocations);
+    if (bytes === undefined || source.btf === undefined) return [];
+    const { btf } = source;
+    return Array.from({ length: bytes.length / recordSizes.coreRelocations }, (_, i) =>
+      coreRelocationOf(btf, new DataView(bytes.buffer, i * recordSizes.coreRelocations)),
+    );
   }
 
   private append(program: Assembly, of: ElfFunction): Part {

@@ -1,13 +1,15 @@
 /** The object reader and libbpf, side by side: what libbpf gives to the kernel is what we have in the spec. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { toHex } from '../base/bytes.ts';
-import { type CollectionSpec, openObject, sectionMeaning, sectionTable } from './index.ts';
+import { type Btf, CoreResolver, readBtf } from '../btf/index.ts';
+import { readElf } from '../elf/index.ts';
+import { type CollectionSpec, openObject, relocateCore, sectionMeaning, sectionTable } from './index.ts';
 
 const fixtures = fileURLToPath(new URL('../../fixtures/', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'skep-libbpf-'));
@@ -77,6 +79,15 @@ function viewOf({ maps, programs, btf }: CollectionSpec): unknown[] {
   ];
 }
 
+function instructions(hex: string): string[] {
+  return hex.match(/.{16}/g) ?? [];
+}
+
+function readKernel(bytes: Uint8Array): Btf {
+  const isElf = bytes[0] === 0x7f;
+  return readBtf(isElf ? readElf(bytes).section('.BTF')!.data : bytes);
+}
+
 describe('as libbpf', { skip }, () => {
   for (const name of ['programs', 'globals', 'maps', 'types']) {
     test(`maps, programs, what is loaded with them, and BTF of ${name}`, {
@@ -84,6 +95,31 @@ describe('as libbpf', { skip }, () => {
     }, () => {
       const file = `${fixtures}objects/${name}.bpf.o`;
       assert.deepEqual(viewOf(openObject(readFileSync(file), { name: file })), linesOf([file]));
+    });
+  }
+
+  for (const [kernel, what] of [
+    [`${fixtures}kernels/small.o`, 'a kernel of a few types'],
+    ['/sys/kernel/btf/vmlinux', 'the running kernel'],
+  ] as const) {
+    test(`CO-RE relocations against ${what}`, {
+      skip: (!mayLoad && 'bpf(2) may not load') || (!existsSync(kernel) && 'it tells no BTF'),
+    }, () => {
+      const resolved = readKernel(readFileSync(kernel));
+      for (const name of ['relocations', 'core']) {
+        const file = `${fixtures}objects/${name}.bpf.o`;
+        const { programs, btf } = openObject(readFileSync(file), { name: file });
+        const resolver = new CoreResolver(readBtf(btf!), () => resolved);
+        const ours = Object.values(programs).map((program) => ({
+          name: program.name,
+          insns: instructions(toHex(relocateCore(program, resolver).insns)),
+        }));
+        const theirs = linesOf(['-b', kernel, file]) as { program: string; insns: string }[];
+        assert.deepEqual(
+          ours,
+          theirs.map(({ program, insns }) => ({ name: program, insns: instructions(insns) })),
+        );
+      }
     });
   }
 

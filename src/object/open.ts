@@ -1,7 +1,7 @@
 /**
  * Opening an object: bytes that clang compiled for BPF in, a `CollectionSpec` out, as libbpf understands
- * them. Nothing is loaded. Externs of the kernel and CO-RE relocations are recognised, not resolved: the
- * first are an error, the second are counted for `load()` to refuse.
+ * them. Nothing is loaded: CO-RE relocations are listed for `load()` to resolve. Externs of the kernel are
+ * recognised, and an error.
  */
 import { Reader } from '../base/bytes.ts';
 import { SkepError } from '../base/errors.ts';

@@ -10,6 +10,14 @@ import type { Btf } from '../btf/read.ts';
 
 const slotSize = 8;
 
+/** Code from byte `start` to before `end` of a section, and the slot of the program that it is placed at. */
+export interface Stretch {
+  readonly section: string;
+  readonly start: number;
+  readonly end: number;
+  readonly slot: number;
+}
+
 /** The records of one kind, of all sections. */
 export class RecordIndex {
   private readonly bySection = new Map<string, { view: DataView; recordSize: number; count: number }>();
@@ -47,16 +55,11 @@ export class RecordIndex {
     return { from: lowerBound(start), to: lowerBound(end) };
   }
 
-  count(section: string, start: number, end: number): number {
-    const { from, to } = this.range(section, start, end);
-    return to - from;
-  }
-
   /**
    * The records of a stretch of code, cut to `size` bytes each, with instruction offsets in slots from
    * `slot`, where the stretch is placed.
    */
-  cut(stretch: { section: string; start: number; end: number; slot: number }, size: number): Uint8Array {
+  cut(stretch: Stretch, size: number): Uint8Array {
     const { section, start, end, slot } = stretch;
     const { from, to } = this.range(section, start, end);
     const known = this.bySection.get(section);
@@ -75,10 +78,7 @@ export class RecordIndex {
   }
 
   /** `cut` of several stretches, one after the other; undefined where there is no record. */
-  cutAll(
-    stretches: readonly { section: string; start: number; end: number; slot: number }[],
-    size: number,
-  ): Uint8Array | undefined {
+  cutAll(stretches: readonly Stretch[], size: number): Uint8Array<ArrayBuffer> | undefined {
     const all = concatBytes(stretches.map((stretch) => this.cut(stretch, size)));
     return all.length === 0 ? undefined : all;
   }

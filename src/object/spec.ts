@@ -3,6 +3,8 @@
  * (constants, sizes, attach targets) before `load()` makes live handles of it (user/).
  */
 
+import type { CoreRelocation } from '../btf/core/relocation.ts';
+
 /** A place in a program's instructions that names something to be resolved at load. */
 export type SpecReference =
   /** Two-slot load at `slot` of a map's fd. */
@@ -34,10 +36,10 @@ export interface ProgramSpec {
   funcInfo: Uint8Array | undefined;
   lineInfo: Uint8Array | undefined;
   /**
-   * CO-RE relocations that are not applied: above 0, the program reads kernel structures at the offsets of
-   * the machine it was compiled for, and `load()` must refuse it.
+   * What the instructions hold of the types of the machine they were compiled for; `load()` puts in what is
+   * so on the kernel that it loads into.
    */
-  coreRelocations?: number;
+  coreRelocations?: readonly CoreRelocation[];
 }
 
 export interface MapSpec {

@@ -3,6 +3,8 @@
  * As libbpf does, a program is loaded without a log first and again with one when that fails.
  */
 import { SkepError } from '../base/errors.ts';
+import type { CoreResolver } from '../btf/index.ts';
+import { explainPoison, type RelocatedCode, relocateCore } from '../object/core.ts';
 import type { ProgramSpec } from '../object/spec.ts';
 import { BpfError } from '../uapi/errno.ts';
 import type { System } from '../uapi/seam.ts';
@@ -19,6 +21,8 @@ export interface LoadContext {
   readonly system: System;
   readonly mapFds: ReadonlyMap<string, number>;
   readonly btfFd: number | undefined;
+  /** Answers to CO-RE's questions; undefined for programs without BTF. */
+  readonly core?: CoreResolver | undefined;
   /** SEC("version"), for kernels that still look at it. */
   readonly kernVersion?: number | undefined;
   /** 0: a log only when it fails. Bits as the verifier's log levels. */
@@ -35,25 +39,34 @@ export function objectName(name: string): string {
  * @throws {LoadError} with the verifier's log
  */
 export function loadProgram(spec: ProgramSpec, context: LoadContext): { fd: number; log: string } {
-  if (spec.coreRelocations) {
-    throw new SkepError({
-      code: 'core-relocations',
-      where: `program '${spec.name}'`,
-      message: `it has ${spec.coreRelocations} CO-RE relocations, which are not supported`,
-      hint: 'compile it without preserve_access_index, or read fields at fixed offsets',
-    });
-  }
+  const code = relocated(spec, context);
   try {
-    return loadWithLog(spec, context, context.logLevel);
+    return loadWithLog(spec, { ...context, ...code }, context.logLevel);
   } catch (error) {
     if (!(error instanceof LoadError) || context.logLevel !== 0) throw error;
-    return loadWithLog(spec, context, 1);
+    return loadWithLog(spec, { ...context, ...code }, 1);
   }
 }
 
+/** The instructions with CO-RE relocations applied: a copy, as more will be put in. */
+function relocated(spec: ProgramSpec, { core }: LoadContext): RelocatedCode {
+  if (core !== undefined) return relocateCore(spec, core);
+  if (!spec.coreRelocations?.length) return { insns: Uint8Array.from(spec.insns), unresolved: new Map() };
+  throw new SkepError({
+    code: 'core',
+    where: `program '${spec.name}'`,
+    message: 'it has CO-RE relocations, and there is no BTF of the object that they refer to',
+    hint: 'load it with its collection',
+  });
+}
+
 /** Loads with a log of the level, in a buffer that is grown until the log fits. */
-function loadWithLog(spec: ProgramSpec, context: LoadContext, logLevel: number): { fd: number; log: string } {
-  const insns = patched(spec, context.mapFds);
+function loadWithLog(
+  spec: ProgramSpec,
+  context: LoadContext & RelocatedCode,
+  logLevel: number,
+): { fd: number; log: string } {
+  const insns = patched(spec, context);
   let size = logLevel === 0 ? 0 : firstLogSize;
   for (;;) {
     const logBuf = size === 0 ? undefined : new Uint8Array(size);
@@ -72,7 +85,10 @@ function loadWithLog(spec: ProgramSpec, context: LoadContext, logLevel: number):
     } catch (error) {
       if (!(error instanceof BpfError)) throw error;
       if (error.errno !== 'ENOSPC' || size === 0 || size === maxLogSize) {
-        throw new LoadError(spec.name, error.errno, { log: logText(logBuf), hint: error.hint });
+        throw new LoadError(spec.name, error.errno, {
+          log: explainPoison(logText(logBuf), context.unresolved),
+          hint: error.hint,
+        });
       }
       size = Math.min(Math.max(attr.logTrueSize, 2 * size), maxLogSize);
     }
@@ -103,9 +119,8 @@ function logText(buffer: Uint8Array | undefined): string {
   return new TextDecoder().decode(end < 0 ? buffer : buffer.subarray(0, end));
 }
 
-/** A copy of the instructions in which loads of maps and of their values name live fds. */
-function patched(spec: ProgramSpec, mapFds: ReadonlyMap<string, number>): Uint8Array {
-  const insns = Uint8Array.from(spec.insns);
+/** The instructions, in which loads of maps and of their values now name live fds. */
+function patched(spec: ProgramSpec, { insns, mapFds }: LoadContext & RelocatedCode): Uint8Array {
   const view = new DataView(insns.buffer);
   for (const reference of spec.references) {
     const { slot, map } = reference;

@@ -3,7 +3,7 @@
  * programs and of other maps. What was made before a failure is closed again.
  */
 import { SkepError } from '../base/errors.ts';
-import { type Btf, readBtf } from '../btf/index.ts';
+import { type Btf, CoreResolver, readBtf } from '../btf/index.ts';
 import type { CollectionSpec } from '../object/spec.ts';
 import type { System } from '../uapi/seam.ts';
 import { Collection } from './collection.ts';
@@ -20,6 +20,8 @@ export interface LoadOptions {
   readonly logLevel?: number | undefined;
   /** The folder in the BPF file system for maps that are pinned by name. Default '/sys/fs/bpf'. */
   readonly pinPath?: string | undefined;
+  /** Raw BTF of a kernel that CO-RE relocations are resolved against. Default: the kernel's own. */
+  readonly kernelBtf?: Uint8Array | undefined;
 }
 
 /**
@@ -49,6 +51,27 @@ export function loadCollection(system: System, spec: CollectionSpec, options: Lo
   }
 }
 
+/** What is known of kernels: their types do not change. */
+const typesOfSystem = new WeakMap<System, Btf>();
+
+/** The types of the kernel, or of the one that is given. */
+function kernelTypes(system: System, given: Uint8Array | undefined): Btf {
+  if (given !== undefined) return readBtf(given);
+  let types = typesOfSystem.get(system);
+  if (types !== undefined) return types;
+  const raw = system.kernelBtf();
+  if (raw !== undefined) {
+    types = readBtf(raw);
+    typesOfSystem.set(system, types);
+    return types;
+  }
+  throw new SkepError({
+    code: 'kernel-btf',
+    message: 'the program asks for types of the kernel, and this kernel has no BTF',
+    hint: 'give the BTF of a kernel: load(object, { kernelBtf })',
+  });
+}
+
 /** One load under way. The records have no prototype: an object may name its maps as it likes. */
 class Loading {
   readonly made: { close(): void }[] = [];
@@ -75,6 +98,7 @@ class Loading {
       system: this.#system,
       mapFds: maps,
       btfFd: this.#btfFd,
+      core: this.#resolver(options.kernelBtf),
       kernVersion: this.#spec.kernVersion,
       logLevel: options.logLevel ?? 0,
     });
@@ -84,6 +108,13 @@ class Loading {
       if (spec !== undefined) linkMap(this.#system, spec, { mapFd: map.fd, fds });
     }
     return new Collection({ programs: this.#programs, maps: this.#maps, variables: this.#variables() });
+  }
+
+  #resolver(given: Uint8Array | undefined): CoreResolver | undefined {
+    const btf = this.#btf;
+    const isNeeded = Object.values(this.#spec.programs).some((spec) => spec.coreRelocations?.length);
+    if (btf === undefined || !isNeeded) return undefined;
+    return new CoreResolver(btf(), () => kernelTypes(this.#system, given));
   }
 
   #loadMaps(pinPath: string): void {

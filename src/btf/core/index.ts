@@ -1,0 +1,3 @@
+export { essentialName } from './compare.ts';
+export { type CoreKind, type CoreRelocation, coreKinds } from './relocation.ts';
+export { type CoreResolution, CoreResolver, coreRelocationOf } from './resolve.ts';
