@@ -166,7 +166,7 @@ export function isAlive(system: System, cmd: IdCommand, id: number | undefined):
 
 /** That something comes true: Linux frees some objects a grace period after their last reference. */
 export async function assertEventually(condition: () => boolean, message: string): Promise<void> {
-  for (let tries = 0; tries < 100 && !condition(); tries++) await setTimeout(20);
+  for (let tries = 0; tries < 500 && !condition(); tries++) await setTimeout(20);
   assert.ok(condition(), message);
 }
 
