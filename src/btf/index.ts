@@ -5,3 +5,4 @@ export * from './format.ts';
 export * from './query.ts';
 export { type Btf, readBtf } from './read.ts';
 export * from './types.ts';
+export { BtfBuilder, writeBtf } from './write.ts';

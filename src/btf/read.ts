@@ -3,7 +3,7 @@
  *
  * Opening walks the type section flat and validates it (validate.ts). Types become objects when they are
  * asked for, and names are indexed at the first search, so that the kernel's 130 thousand types cost little
- * to open. Writing and splitting BTF are not here.
+ * to open. Writing is in write.ts; split BTF is not here.
  */
 import { Reader } from '../base/bytes.ts';
 import { badBtf, flagOf, kindOf, layout, maxTypes, typeSize, vlenOf } from './layout.ts';
@@ -19,6 +19,9 @@ const maxName = 4096;
 export class Btf {
   /** The whole, as it was given. */
   readonly bytes: Uint8Array;
+  /** Its two sections, views of `bytes`. */
+  readonly typeSection: Uint8Array;
+  readonly stringSection: Uint8Array;
   /** Ids are 0 (void) to `typeCount` - 1. */
   readonly typeCount: number;
   private readonly reader: Reader;
@@ -29,8 +32,10 @@ export class Btf {
   private readonly names = new Map<number, string>();
   private index: Map<string, number[]> | undefined;
 
-  constructor(parts: { bytes: Uint8Array; strings: Uint8Array; offsets: Uint32Array }) {
+  constructor(parts: { bytes: Uint8Array; types: Uint8Array; strings: Uint8Array; offsets: Uint32Array }) {
     this.bytes = parts.bytes;
+    this.typeSection = parts.types;
+    this.stringSection = parts.strings;
     this.typeCount = parts.offsets.length;
     this.offsets = parts.offsets;
     this.reader = new Reader(parts.bytes, 'BTF');
@@ -162,13 +167,13 @@ export class Btf {
       case 'float':
         return { kind, name, size: third };
       case 'declTag':
-        return { kind, name, type: third, component: reader.i32(body) };
+        return { kind, name, type: third, component: reader.i32(body), ...attributeOf(info) };
       case 'ptr':
         return { kind, name: '', type: third };
       case 'void':
         return { kind, name: '' };
       default:
-        return { kind, name, type: third };
+        return { kind, name, type: third, ...attributeOf(info) };
     }
   }
 
@@ -189,6 +194,11 @@ export class Btf {
       return { name: this.nameAt(each), value: signed ? BigInt.asIntN(wide ? 64 : 32, bits) : bits };
     });
   }
+}
+
+/** Of a tag: kind_flag. */
+function attributeOf(info: number): { attribute?: true } {
+  return flagOf(info) ? { attribute: true } : {};
 }
 
 /** btf_header: where its two sections are. */
@@ -245,5 +255,10 @@ export function readBtf(bytes: Uint8Array): Btf {
   const relative = scan(view);
   validate(view, relative, strings.length);
   checkNesting(view, relative);
-  return new Btf({ bytes, strings, offsets: Uint32Array.from(relative, (offset) => offset + typesAt) });
+  return new Btf({
+    bytes,
+    types,
+    strings,
+    offsets: Uint32Array.from(relative, (offset) => offset + typesAt),
+  });
 }

@@ -73,6 +73,8 @@ export interface BtfModifier {
   /** Empty for volatile, const and restrict. */
   readonly name: string;
   readonly type: number;
+  /** A tag whose text is any attribute, 'address_space(1)', rather than a btf_type_tag's. */
+  readonly attribute?: boolean;
 }
 
 export interface BtfDatasec {
@@ -117,6 +119,8 @@ export type BtfType =
       readonly type: number;
       /** The member or parameter that is tagged; -1 for the type itself. */
       readonly component: number;
+      /** As of a type tag. */
+      readonly attribute?: boolean;
     };
 
 /** The linkage of a func or var (BTF_FUNC_*, BTF_VAR_*). */
