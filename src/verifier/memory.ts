@@ -13,7 +13,7 @@ import { specialAt, specialFields } from './map-special.ts';
 import { isPacket, isSock, setKnown, setPointer, setScalar, typeOf, word } from './regs.ts';
 import { checkStackBounds, readStack, writeStack } from './stack.ts';
 import { regAt } from './state/frame.ts';
-import { AUX0, ID, OFF, SMIN, TNUM_VALUE, UMAX } from './state/layout.ts';
+import { AUX0, ID, OFF, type RegFile, SMIN, TNUM_VALUE, UMAX } from './state/layout.ts';
 import { baseType, mayBeNull, type RegType, regTypeName, regTypes, typeFlags } from './state/reg-types.ts';
 import type { MapFacts } from './types.ts';
 
@@ -373,8 +373,18 @@ export function accessMemory(env: Env, access: Access): void {
   if (write || value < 0 || size === 8) return;
   const to = regAt(value);
   if (typeOf(env.frame, to) !== regTypes.scalar) return;
-  if (access.signed === true) coerceSizeSx(env.frame, to, size);
-  else coerceSize(env.frame, to, size);
+  if (access.signed === true) {
+    unlinkSigned(env.frame, to, size);
+    coerceSizeSx(env.frame, to, size);
+  } else coerceSize(env.frame, to, size);
+}
+
+/**
+ * A spilled number that comes back sign-extended is the same number only where its sign bit is clear. Linux
+ * 6.18 keeps the two linked anyway, and then takes one for the other.
+ */
+function unlinkSigned(frame: RegFile, r: number, size: number): void {
+  if ((frame.u64[r + UMAX] as bigint) >> BigInt(8 * size - 1) !== 0n) frame.i32[2 * r + ID] = 0;
 }
 
 /** Kinds of pointer that one instruction may not mix with others (reg_type_mismatch_ok). */

@@ -381,6 +381,17 @@ check([
   },
 ]);
 
+// Linux 6.18 accepts these: it takes the byte at fp-8, 255, for the -1 that its sign extension is.
+check([
+  {
+    name: 'a spilled byte and its sign extension are not the same number',
+    program:
+      'r9 = *(u32 *)(r1 + 0)\nr9 &= 255\n*(u64 *)(r10 - 8) = r9\nr8 = *(s8 *)(r10 - 8)\nif r8 != -1 goto out\nr1 = *(u64 *)(r10 - 8)\nr1 += r10\nr0 = *(u8 *)(r1 + 0)\nout:\nr0 = 0\nexit',
+    want: 'invalid variable-offset read from stack R1 var_off=(0x0; 0xff) off=0 size=1',
+    with: { progType: SOCKET_FILTER },
+  },
+]);
+
 test('a loop that comes back to the same state', () => {
   const result = verify(input('r0 = r1\nl:\nr2 = r0\nr3 = r0\nif r1 < r0 goto l\nr0 = 0\nexit'));
   assert.ok(!result.ok);
