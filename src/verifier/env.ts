@@ -12,6 +12,7 @@ import { type CtxLayout, contexts } from '../uapi/contexts.ts';
 import type { Errno } from '../uapi/errno.ts';
 import { type ProgTypeName, progTypeName } from '../uapi/prog-types.ts';
 import { Log, SourceLines } from './log/index.ts';
+import { Loops } from './loops.ts';
 import { setPointer, setScalar, typeOf } from './regs.ts';
 import { StackLiveness } from './stack-liveness.ts';
 import { Frame, MAX_STACK, regAt } from './state/frame.ts';
@@ -125,13 +126,17 @@ export class Env {
   readonly tailCallMaps = new Map<number, number>();
   /** The end of the last byte of the context that the program touches. */
   maxCtxOffset = 0;
+  /** Why the program is refused, where the log's last line does not say. */
+  message: string | undefined;
   /** A reachable call of no kernel function. */
   missingKfunc = false;
   readonly calledGlobals = new Set<number>();
   readonly verifiedGlobals = new Set<number>();
   /** Global functions with arguments of kinds that are not modelled: calling one is refused. */
   readonly unsupportedGlobals = new Set<number>();
-  readonly loopsEntered = new Set<string>();
+  readonly loops: Loops = new Loops(this);
+  /** Paths kept by `loops`. */
+  backedges = 0;
   /** Checkpoints that are no longer compared with but still have open paths. */
   readonly droppedStates = new Set<State>();
   processed = 0;
@@ -229,6 +234,11 @@ export class Env {
 
   map(index: number): MapFacts {
     return this.maps[index] as MapFacts;
+  }
+
+  /** States kept, at most so far (update_peak_states). */
+  notePeak(): void {
+    this.peakStates = Math.max(this.peakStates, this.exploredStates + this.freeStates + this.backedges);
   }
 
   /** The index of the map that a map of maps holds. */

@@ -13,6 +13,7 @@ import { checkReturn } from './exit.ts';
 import { callHelper } from './helper-call.ts';
 import { pushHistory } from './history.ts';
 import { doJump } from './jumps.ts';
+import { doMayGoto } from './may-goto.ts';
 import { doAtomic, doLoad, doPacketLoad, doStore, doWideLoad } from './memory-insns.ts';
 import { insnText, printChanges, printLine, printState } from './print.ts';
 import { checkNothingHeld } from './references.ts';
@@ -164,7 +165,7 @@ function doInsn(env: Env, insn: Exclude<Insn, { op: 'exit' }>): void {
       env.insn += insn.off;
       return;
     case 'mayGoto':
-      env.reject('EINVAL', 'may_goto is not supported');
+      doMayGoto(env, insn.off);
       return;
     case 'call':
       doCall(env, insn);
@@ -203,6 +204,7 @@ function finishPath(env: Env): void {
     state.branches--;
     if (state.branches > 0) return;
     const done: State = state;
+    env.loops.exit(done);
     if (done !== env.state && isDropped(env, done)) env.freeStates--;
     state = done.parent;
   }

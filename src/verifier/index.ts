@@ -35,7 +35,7 @@ export function verify(input: VerifierInput): VerifierResult {
     check(env);
   } catch (error) {
     if (!(error instanceof Rejection)) throw error;
-    const message = env.log.lastLine();
+    const message = env.message ?? env.log.lastLine();
     finishLog(env, started);
     return {
       ok: false,

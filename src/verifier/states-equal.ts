@@ -21,7 +21,7 @@ setScalar(unbound, 0);
 /** Words of ranges and tnum. */
 const RANGE_WORDS = 16;
 
-class Comparison {
+export class Comparison {
   readonly env: Env;
   readonly exact: Exactness;
   /** Whether a scalar that nothing relied upon equals every other. */
@@ -104,6 +104,8 @@ class Comparison {
           );
         }
         if (this.lenient && a[2 * o + PRECISE] !== 1) return true;
+        // What was independent of other registers may be linked to some now.
+        if (oldId === 0) return this.within(old, o, cur, c);
         if ((oldId & ID_ADD_CONST) !== (curId & ID_ADD_CONST)) return false;
         if ((oldId & ID_ADD_CONST) !== 0 && a[2 * o + OFF] !== b[2 * c + OFF]) return false;
         return this.within(old, o, cur, c) && this.scalarIds(oldId, curId);

@@ -15,7 +15,7 @@ const MAX_HISTORY = 40;
 const UNPRIVILEGED_STATES = 64;
 
 /** The list of states that slot and call site share (explored_state). */
-function bucketOf(env: Env): number {
+export function bucketOf(env: Env): number {
   const callsite = env.frame.callsite;
   return ((env.insn ^ callsite) >>> 0) % env.count;
 }
@@ -38,16 +38,17 @@ export function isVisited(env: Env): boolean {
     const checkpoint = list[i] as Checkpoint;
     count++;
     if (checkpoint.state.insn !== at) continue;
-    if (checkpoint.state.branches > 0) {
-      if (isLoop(env, checkpoint.state)) rejectLoop(env, checkpoint.state);
-      if (!force && jumps < 20 && insns < 100) add = false;
-    } else if (isCovered(env, checkpoint)) {
+    const open = checkpoint.state.branches > 0;
+    const incomplete = open || env.loops.isIncomplete(checkpoint.state);
+    if (open ? convergesTo(env, checkpoint.state) : isCovered(env, checkpoint, incomplete)) {
       checkpoint.hits++;
       if (env.jumpPoint[at] === 1) pushHistory(env, 0, undefined);
       propagatePrecision(env, checkpoint.state);
+      if (incomplete) env.loops.addBackedge(checkpoint.state);
       if (dropped) prune(env, bucket);
       return true;
     }
+    if (open && !force && jumps < 20 && insns < 100) add = false;
     if (add) checkpoint.misses++;
     const patience = env.forceCheckpoint[at] === 1 && checkpoint.state.branches > 0 ? 64 : 3;
     if (checkpoint.misses > checkpoint.hits * patience + patience) {
@@ -68,12 +69,25 @@ export function isVisited(env: Env): boolean {
 }
 
 /** A finished state forgets what nothing reads any more before it is compared (clean_verifier_state). */
-function isCovered(env: Env, checkpoint: Checkpoint): boolean {
-  if (!checkpoint.cleaned) {
+function isCovered(env: Env, checkpoint: Checkpoint, incomplete: boolean): boolean {
+  if (!checkpoint.cleaned && !incomplete) {
     checkpoint.cleaned = true;
     env.stackLiveness.clean(checkpoint.state, forgetSlot);
   }
-  return statesEqual(env, checkpoint.state, { insn: env.insn, exact: 'usual' });
+  return statesEqual(env, checkpoint.state, { insn: env.insn, exact: incomplete ? 'range' : 'usual' });
+}
+
+/**
+ * On the way from a state, the same place again: where something bounds the loop at run time, is the state
+ * covered by the earlier one? Otherwise the same state again would go on for ever.
+ */
+function convergesTo(env: Env, old: State): boolean {
+  const isMayGoto = env.insns[env.insn]?.op === 'mayGoto';
+  if (isMayGoto && old.mayGotoDepth !== env.state.mayGotoDepth) {
+    if (statesEqual(env, old, { insn: env.insn, exact: 'range' })) return true;
+  }
+  if (isLoop(env, old)) rejectLoop(env, old);
+  return false;
 }
 
 function forgetSlot(frame: Frame, slot: number): void {
@@ -114,43 +128,26 @@ function rejectLoop(env: Env, old: State): never {
   printState(env, env.state, { frame: env.state.curFrame, all: true });
   env.write('old state:');
   printState(env, old, { frame: env.state.curFrame, all: true });
+  env.message = `infinite loop detected at insn ${env.insn}`;
   return env.fail('EINVAL');
 }
 
 function remember(env: Env, bucket: number): void {
   env.totalStates++;
   env.exploredStates++;
-  env.peakStates = Math.max(env.peakStates, env.exploredStates + env.freeStates);
+  env.notePeak();
   env.prevJumpsProcessed = env.jumpsProcessed;
   env.prevProcessed = env.processed;
   const cur = env.state;
   if (env.input.capabilities.bpf) forgetPrecision(cur);
-  //EXP forgetSingleIds(cur);
   const history = cur.history;
   cur.history = [];
   const saved = cur.clone();
   saved.history = history;
   saved.insn = env.insn;
+  env.loops.enter(saved);
   cur.parent = saved;
   cur.firstInsn = env.insn;
   cur.dfsDepth = saved.dfsDepth + 1;
   (env.checkpoints[bucket] ??= []).push({ state: saved, hits: 0, misses: 0, dropped: false, cleaned: false });
-  if (env.log.verbose) enterLoop(env, cur);
-}
-
-/** The log says when the exploration enters a loop's outermost frame (maybe_enter_scc). */
-function enterLoop(env: Env, cur: State): void {
-  const calls: number[] = [];
-  for (let no = 0; no <= cur.curFrame; no++) {
-    const insn = no === cur.curFrame ? env.insn : (cur.frames[no + 1] as Frame).callsite;
-    const loop = env.scc[insn] as number;
-    if (loop !== 0) {
-      const key = [...calls, loop].join(',');
-      if (env.loopsEntered.has(key)) return;
-      env.loopsEntered.add(key);
-      env.write(`SCC enter (${key})\n`);
-      return;
-    }
-    calls.push(insn);
-  }
 }

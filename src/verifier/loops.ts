@@ -1,0 +1,112 @@
+/**
+ * Loops as the exploration goes through them (struct bpf_scc_visit). A path that is covered by a state whose
+ * own loop is still being explored ends before it is known what that state relies on: it is kept as a back
+ * edge, and when the loop's first state is done, precision is carried over all of its back edges until
+ * nothing changes. Until then, finished states of the loop cover only what lies within their ranges.
+ */
+import type { Env } from './env.ts';
+import { markAllPrecise, propagatePrecision } from './precision.ts';
+import type { Frame } from './state/frame.ts';
+import type { State } from './state/state.ts';
+
+interface Backedge {
+  /** The path that ended. */
+  readonly state: State;
+  /** The state that covered it. */
+  readonly equal: State;
+}
+
+/** A loop, as reached through one chain of calls. */
+interface LoopVisit {
+  readonly name: string;
+  /** The first state in it, while paths from there are open. */
+  entry: State | undefined;
+  backedges: Backedge[];
+}
+
+const MAX_ROUNDS = 64;
+
+/** The loops of the program that a state is in: of its outermost frame that is in one (compute_scc_callchain). */
+function loopName(env: Env, state: State): string | undefined {
+  let calls = '';
+  for (let no = 0; no <= state.curFrame; no++) {
+    const insn = no === state.curFrame ? state.insn : (state.frames[no + 1] as Frame).callsite;
+    const loop = env.scc[insn] as number;
+    if (loop !== 0) return `(${calls}${loop})`;
+    calls += `${insn},`;
+  }
+  return undefined;
+}
+
+/** The visits of one verification, by name. */
+export class Loops {
+  private readonly env: Env;
+  private readonly visits = new Map<string, LoopVisit>();
+
+  constructor(env: Env) {
+    this.env = env;
+  }
+
+  private visitOf(state: State): LoopVisit | undefined {
+    if (this.visits.size === 0) return undefined;
+    const name = loopName(this.env, state);
+    return name === undefined ? undefined : this.visits.get(name);
+  }
+
+  /** A state is remembered (maybe_enter_scc). */
+  enter(state: State): void {
+    const name = loopName(this.env, state);
+    if (name === undefined) return;
+    let visit = this.visits.get(name);
+    if (visit === undefined) this.visits.set(name, (visit = { name, entry: undefined, backedges: [] }));
+    if (visit.entry !== undefined) return;
+    visit.entry = state;
+    if (this.env.log.verbose) this.env.write(`SCC enter ${name}\n`);
+  }
+
+  /** Every path from a state is done (maybe_exit_scc). */
+  exit(state: State): void {
+    const { env } = this;
+    const visit = this.visitOf(state);
+    if (visit === undefined || visit.entry !== state) return;
+    if (env.log.verbose) env.write(`SCC exit ${visit.name}\n`);
+    visit.entry = undefined;
+    env.backedges -= visit.backedges.length;
+    this.propagate(visit);
+    visit.backedges = [];
+  }
+
+  /** propagate_backedges */
+  private propagate(visit: LoopVisit): void {
+    const { env } = this;
+    for (let round = 0, changed = visit.backedges.length > 0; changed; round++) {
+      changed = false;
+      if (round > MAX_ROUNDS) {
+        if (env.log.verbose) env.write('propagate_backedges: too many iterations\n');
+        for (const { state } of visit.backedges) markAllPrecise(env, state);
+        return;
+      }
+      for (const { state, equal } of visit.backedges) {
+        if (propagatePrecision(env, equal, state)) changed = true;
+      }
+    }
+  }
+
+  /** The current path ends in `equal`, whose loop is still being explored (add_scc_backedge). */
+  addBackedge(equal: State): void {
+    const { env } = this;
+    const visit = this.visitOf(equal);
+    if (visit === undefined) return;
+    const state = env.state.clone();
+    state.insn = env.insn;
+    visit.backedges.unshift({ state, equal });
+    env.backedges++;
+    env.notePeak();
+    if (env.log.verbose) env.write(`SCC backedge ${visit.name}\n`);
+  }
+
+  /** Whether it is not yet known what a state relies on (incomplete_read_marks). */
+  isIncomplete(state: State): boolean {
+    return (this.visitOf(state)?.backedges.length ?? 0) > 0;
+  }
+}
