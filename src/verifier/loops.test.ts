@@ -31,20 +31,20 @@ const cases = [
     want: 'infinite loop detected at insn 1',
   },
   {
-    name: 'a bound checked after it holds',
+    name: 'a range that holds each time round is covered the second time',
     input: `
       r1 = *(u32 *)(r1 + 12)
-      l:
-      may_goto done
-      r1 += 1
-      goto l
-      done:
       if r1 > 6 goto out
-      r1 <<= 3
-      r2 = r10
-      r2 += -64
-      r2 += r1
-      *(u64 *)(r2 + 0) = 0
+      l:
+      may_goto out
+      r2 = r1
+      r2 <<= 3
+      r3 = r10
+      r3 += -64
+      r3 += r2
+      *(u64 *)(r3 + 0) = 0
+      r1 += 1
+      if r1 < 7 goto l
       out:
       r0 = 0
       exit`,
