@@ -304,10 +304,12 @@ export const objects: readonly ContractTest[] = [
     name: 'a program holds its maps and its BTF, and lets go of them',
     run: async (machine) => {
       const s = machine.spawn();
-      const array = makeMap(s, { mapType: mapTypes.prog_array.id });
-      const { id } = mapInfo(s, array);
-      const prog = load(s, tailCall(array));
-      s.close(array);
+      // No program array: opening and closing one just after its last fd is gone can leave it behind for good
+      // on Linux, where prog_array_map_clear() takes a reference for work that is queued already.
+      const map = makeMap(s);
+      const { id } = mapInfo(s, map);
+      const prog = load(s, `r1 = map[fd:${map}]\nr0 = 0\nexit`);
+      s.close(map);
       assert.equal(isAlive(s, 'mapGetFdById', id), true);
       s.close(prog);
       await assertDies(s, 'mapGetFdById', id);
