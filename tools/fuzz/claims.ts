@@ -189,8 +189,8 @@ function readClaim(text: string): Claim | undefined {
     const value = words.pop()!;
     for (const name of words) facts.set(name, value);
   }
-  const off = BigInt(facts.get('off') ?? 0);
-  const fixed = BigInt(facts.get('imm') ?? 0);
+  const off = BigInt.asIntN(64, BigInt(facts.get('off') ?? 0));
+  const fixed = BigInt.asIntN(64, BigInt(facts.get('imm') ?? 0));
   switch (typed[1]) {
     case 'scalar':
     case 'Pscalar':
@@ -298,7 +298,7 @@ function pointerBroken(
       return value === BigInt.asUintN(64, BigInt(top) + claim.off) ? undefined : `is not ${claim.text}`;
     }
     case 'ctx':
-      return value === BigInt(seen.ctx) + claim.off ? undefined : `is not ${claim.text}`;
+      return value === BigInt.asUintN(64, BigInt(seen.ctx) + claim.off) ? undefined : `is not ${claim.text}`;
     case 'packetEnd':
       return value === BigInt(seen.dataEnd) ? undefined : "is not the packet's end";
     case 'notNull':

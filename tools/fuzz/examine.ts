@@ -3,16 +3,16 @@
  * the run, and compares with Linux where there is one to ask.
  */
 import { SkepError } from '../../src/base/errors.ts';
-import { PacketBuffer, TAILROOM, XDP_HEADROOM } from '../../src/kernel/packet-buffer.ts';
-import { skBuff, xdpMd } from '../../src/uapi/contexts.ts';
 import { type VerifierResult, verify } from '../../src/verifier/index.ts';
 import { ProgramFault } from '../../src/vm/faults.ts';
 import { compile } from '../../src/vm/interp/compile.ts';
-import type { RunContext } from '../../src/vm/types.ts';
+import type { Plan } from '../../src/vm/interp/plan.ts';
 import { bytesOf, type Candidate, progTypeId } from './candidate.ts';
-import { Follower, readClaims } from './claims.ts';
+import { type Claims, Follower, readClaims } from './claims.ts';
+import { Random } from './random.ts';
 import { Hole, type RunFacts, sanitizedRun, type Watch } from './sanitize.ts';
-import { contextBytes, FIRST_MAP_FD, packetBytes, type World } from './world.ts';
+import { setStage } from './stage.ts';
+import { FIRST_MAP_FD, type World } from './world.ts';
 
 /**
  * What is wrong, by how bad it is; what is safe, but not as on Linux, from `speculation` on: programs that Linux
@@ -62,11 +62,12 @@ export interface Examination {
   readonly cpus: number;
 }
 
-const PERSISTENT_BUDGET = 4_000_000;
+/** Instructions after which a run counts as one without an end: the verifier follows a million. */
+const BUDGET = 4_000_000;
+/** Runs with random inputs, after the one with the candidate's own. */
+const VARIANTS = 3;
 /** Programs whose exploration is longer are not checked claim by claim: their logs are huge. */
 const CLAIMS_PROCESSED_MAX = 20_000;
-const SKB_HEADROOM = 64;
-const ETH_HLEN = 14;
 
 export function verifyCandidate(candidate: Candidate, at: Examination, logLevel: number): VerifierResult {
   const root = candidate.privilege === 'root';
@@ -93,7 +94,7 @@ export async function examine(candidate: Candidate, at: Examination): Promise<Ex
     find('crash', `the verifier threw ${String(error)}`);
     return { accepted: false, asked: false, compared: false, claims: 0, findings };
   }
-  const ours = result.ok ? watchedRun(candidate, at, result) : undefined;
+  const ours = result.ok ? watchedRuns(candidate, at, result) : undefined;
   if (ours?.finding !== undefined) findings.push(ours.finding);
   const tooLarge = !result.ok && result.errno === 'E2BIG';
   const answer = tooLarge ? undefined : await at.linux?.(candidate);
@@ -152,34 +153,47 @@ interface Watched {
   readonly claims: number;
 }
 
-interface Stage {
-  readonly context: RunContext;
-  readonly bytes: number;
-  readonly data: number;
-  readonly dataEnd: number;
-  /** The packet as it is now, as Linux gives it back. */
-  packet(): string;
-  free(): void;
-}
-
-function watchedRun(candidate: Candidate, at: Examination, result: VerifierResult & { ok: true }): Watched {
-  const { world } = at;
-  let plan: ReturnType<typeof compile>;
+/** Runs with the candidate's own inputs, whose outcome counts, and with random ones. */
+function watchedRuns(candidate: Candidate, at: Examination, result: VerifierResult & { ok: true }): Watched {
+  let plan: Plan;
   try {
     plan = compile({
       name: 'fuzz',
       progType: progTypeId(candidate.type),
       insns: result.insns,
       subprogs: result.subprogs,
-      maps: world.maps,
+      maps: at.world.maps,
     });
   } catch (error) {
     if (error instanceof SkepError) return { claims: 0 };
     throw error;
   }
-  world.reset();
-  const stage = setStage(candidate, world);
-  const follower = followerOf(candidate, at, { result, stage });
+  const claims = claimsOf(candidate, at, result);
+  const first = watchedRun(candidate, at, { plan, claims });
+  let checked = first.claims;
+  if (first.finding !== undefined) return first;
+  for (let variant = 1; variant <= VARIANTS; variant++) {
+    const random = new Random(Number(BigInt.asUintN(32, candidate.words[0] ?? 0n)) + variant * 7919);
+    const run = watchedRun(candidate, at, { plan, claims, random });
+    checked += run.claims;
+    if (run.finding !== undefined) return { claims: checked, finding: run.finding };
+  }
+  return { ...first, claims: checked };
+}
+
+interface Prepared {
+  readonly plan: Plan;
+  readonly claims: Claims | undefined;
+  readonly random?: Random;
+}
+
+function watchedRun(candidate: Candidate, { world }: Examination, run: Prepared): Watched {
+  const { plan, claims, random } = run;
+  world.reset(random);
+  const stage = setStage(candidate, world, random);
+  const { context, data, dataEnd } = stage;
+  const follower =
+    claims === undefined ? undefined : new Follower(claims, { ctx: context.ctx, data, dataEnd });
   let claim: Finding | undefined;
   const watch: Watch = (slot, machine, frames) => {
     if (follower === undefined || claim !== undefined) return;
@@ -191,11 +205,11 @@ function watchedRun(candidate: Candidate, at: Examination, result: VerifierResul
       world,
       plan,
       original: candidate.slots,
-      context: stage.context,
+      context,
       contextBytes: stage.bytes,
       privileged: candidate.privilege === 'root',
       watch,
-      budget: PERSISTENT_BUDGET,
+      budget: BUDGET,
       fill: 0xa5,
     });
     const outcome = { facts, packet: stage.packet(), maps: world.dump() };
@@ -208,52 +222,11 @@ function watchedRun(candidate: Candidate, at: Examination, result: VerifierResul
   }
 }
 
-function followerOf(
+function claimsOf(
   candidate: Candidate,
   at: Examination,
-  run: { result: VerifierResult & { ok: true }; stage: Stage },
-): Follower | undefined {
-  if (run.result.stats.processed > CLAIMS_PROCESSED_MAX) return undefined;
-  const { log } = verifyCandidate(candidate, at, 2);
-  const { context, data, dataEnd } = run.stage;
-  return new Follower(readClaims(log), { ctx: context.ctx, data, dataEnd });
-}
-
-const hex = (bytes: Uint8Array): string =>
-  Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-
-/** Context and packet in the world's memory, as the embedded kernel's test runs make them. */
-function setStage(candidate: Candidate, world: World): Stage {
-  const { memory } = world;
-  if (candidate.type === 'tracepoint' || candidate.type === 'raw_tracepoint') {
-    const bytes = contextBytes(candidate.words);
-    const ctx = memory.alloc(bytes.length);
-    memory.u8.set(bytes, ctx);
-    const free = (): void => memory.free(ctx);
-    return { context: { ctx }, bytes: bytes.length, data: 0, dataEnd: 0, packet: () => '', free };
-  }
-  const isXdp = candidate.type === 'xdp';
-  const layout = isXdp ? xdpMd : skBuff;
-  const packet = packetBytes(candidate.packetLength);
-  const headroom = isXdp ? XDP_HEADROOM : SKB_HEADROOM;
-  const before = isXdp ? 0 : ETH_HLEN;
-  const buffer = new PacketBuffer({ memory, layout, bytes: packet, before, headroom, tailroom: TAILROOM });
-  if (isXdp) buffer.setField(xdpMd.ingress_ifindex, 1);
-  else {
-    const length = candidate.packetLength - ETH_HLEN;
-    buffer.setField(skBuff.len, length);
-    buffer.setField(skBuff.protocol, packet[12]! | (packet[13]! << 8));
-    buffer.setField(skBuff.ifindex, 1);
-    buffer.setField(skBuff.wire_len, length);
-    // The first byte of the address has its group bit set: multicast, or broadcast.
-    buffer.setField(skBuff.pkt_type, (packet[0]! & 1) === 0 ? 3 : 2);
-  }
-  return {
-    context: { ctx: buffer.ctx, packet: buffer },
-    bytes: layout.size,
-    data: buffer.data,
-    dataEnd: buffer.dataEnd,
-    packet: () => (isXdp ? '' : '00'.repeat(ETH_HLEN)) + hex(buffer.copy(buffer.data, buffer.dataEnd)),
-    free: () => buffer.free(),
-  };
+  result: VerifierResult & { ok: true },
+): Claims | undefined {
+  if (result.stats.processed > CLAIMS_PROCESSED_MAX) return undefined;
+  return readClaims(verifyCandidate(candidate, at, 2).log);
 }

@@ -699,12 +699,6 @@ export function generate(random: Random): Candidate {
     privilege: type !== 'tracepoint' && type !== 'raw_tracepoint' && random.chance(30) ? 'bpf' : 'root',
     slots: program(...generator.lines),
     packetLength: random.pick([64, 64, 14, 20, 33, 100, 300]),
-    words: Array.from({ length: 8 }, () => contextWord(random)),
+    words: Array.from({ length: 8 }, () => random.word()),
   };
-}
-
-function contextWord(random: Random): bigint {
-  const low = BigInt(random.immediate());
-  if (random.chance(60)) return low;
-  return (BigInt(random.bits()) << 32n) | BigInt(random.bits());
 }

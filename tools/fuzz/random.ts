@@ -46,4 +46,10 @@ export class Random {
     if (kind < 9) return this.pick(wideEdges);
     return this.bits() | 0;
   }
+
+  /** 64 bits, mostly ones that matter. */
+  word(): bigint {
+    const low = BigInt(this.immediate());
+    return this.chance(60) ? low : (BigInt(this.bits()) << 32n) | BigInt(this.bits());
+  }
 }

@@ -9,6 +9,7 @@ import type { KernelMemory } from '../../src/memory/types.ts';
 import type { MapFacts } from '../../src/verifier/types.ts';
 import type { Executable, Runtime, Task } from '../../src/vm/types.ts';
 import { type FuzzedType, fuzzedTypes } from './candidate.ts';
+import type { Random } from './random.ts';
 
 const HASH = 1;
 const ARRAY = 2;
@@ -105,6 +106,15 @@ export function contextBytes(words: readonly bigint[]): Uint8Array {
   return bytes;
 }
 
+/** Words that matter, and bytes of them. */
+export function fillRandom(bytes: Uint8Array, random: Random): void {
+  for (let at = 0; at < bytes.length; at += 8) {
+    const word = random.word();
+    for (let i = 0; i < 8 && at + i < bytes.length; i++)
+      bytes[at + i] = Number((word >> BigInt(8 * i)) & 0xffn);
+  }
+}
+
 const task: Task = { pid: 1, tgid: 1, uid: 0, gid: 0, comm: 'fuzz' };
 
 /** The embedded side: memory, maps, and what helpers ask for, all fixed. */
@@ -147,14 +157,16 @@ export class World implements Runtime {
     };
   }
 
-  /** Puts every map back to what it holds at first. */
-  reset(): void {
+  /** Puts every map back to what it holds at first, or to random values (frozen ones stay). */
+  reset(random?: Random): void {
     for (const [i, map] of worldMaps.entries()) {
       const real = this.maps[i] as BpfMap;
       if (real instanceof ProgArrayMap) continue;
       if (map.type === HASH) for (const [key] of entriesOf(real)) real.userDelete(key);
       for (let entry = 0; entry < map.filled; entry++) {
-        real.userUpdate(entryKey(map, entry), entryValue(map, entry), 0n);
+        const value = entryValue(map, entry);
+        if (random !== undefined && !map.frozen) fillRandom(value, random);
+        real.userUpdate(entryKey(map, entry), value, 0n);
       }
     }
   }
