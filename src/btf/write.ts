@@ -26,13 +26,16 @@ export class BtfBuilder {
   private readonly strings: Uint8Array[] = [];
   private stringsLength = 0;
   private nextId = 1;
+  /** Its types are the first of `types`. */
+  private base: Btf | undefined;
   private readonly offsets = new Map<string, number>();
 
   /** @param base what to start with; `strings` only for writing its types anew */
   constructor(base?: Btf, take: 'all' | 'strings' = 'all') {
     this.addStrings(base?.stringSection ?? new Uint8Array(1));
     if (base === undefined || take === 'strings') return;
-    this.types.push(base.typeSection);
+    this.base = base;
+    this.types.push(Uint8Array.from(base.typeSection));
     this.nextId = base.typeCount;
   }
 
@@ -66,6 +69,29 @@ export class BtfBuilder {
    * @throws {SkepError} code 'btf' for more than 65535 members or the like
    */
   add(type: BtfType): number {
+    this.types.push(this.record(type));
+    return this.nextId++;
+  }
+
+  /**
+   * Puts another type in the place of one of the base's, of the same kind and with as many elements.
+   * @throws {SkepError} code 'btf' where it would take more or less room
+   */
+  replace(id: number, type: BtfType): void {
+    const { base } = this;
+    const before =
+      base === undefined ? 0 : base.recordOffset(id) + base.bytes.byteOffset - base.typeSection.byteOffset;
+    const record = this.record(type);
+    if (base === undefined || this.record(base.type(id)).length !== record.length) {
+      throw new SkepError({
+        code: 'btf',
+        message: `type ${id} cannot become ${type.kind} '${type.name}' in its place`,
+      });
+    }
+    this.types[0]!.set(record, before);
+  }
+
+  private record(type: BtfType): Uint8Array {
     const { name = '', vlen = 0, flag = false, third = 0, words = [] } = this.encode(type);
     if (vlen > maxElements) {
       throw new SkepError({
@@ -79,8 +105,7 @@ export class BtfBuilder {
     for (const [i, word] of [this.string(name), info, third, ...words].entries()) {
       view.setUint32(i * 4, word >>> 0, true);
     }
-    this.types.push(out);
-    return this.nextId++;
+    return out;
   }
 
   private encode(type: BtfType): Encoded {

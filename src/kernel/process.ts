@@ -139,6 +139,11 @@ export class Process implements System {
     return number;
   }
 
+  /** The embedded kernel is to its programs what Linux 6.18 is. */
+  kernelVersion(): number {
+    return (6 << 16) | (18 << 8);
+  }
+
   /** The embedded kernel has none. */
   kernelBtf(): undefined {
     return undefined;

@@ -17,17 +17,16 @@ import {
   sectionFlags,
   sectionIndexes,
   sectionTypes,
-  symbolBindings,
   symbolTypes,
 } from '../elf/elf.ts';
 import type { RecordIndex, Stretch } from './records.ts';
 import { badObject, type ObjectSource, type PlacedMap } from './source.ts';
-import type { SpecReference } from './spec.ts';
+import type { ExternSpec, SpecReference, SymbolReference } from './spec.ts';
 
 const slotSize = 8;
 const opcodes = { ldimm64: 0x18, call: 0x85 } as const;
 /** Source register of a two-slot load or a call: what its immediate names. */
-const pseudo = { mapFd: 1, mapValue: 2, func: 4, call: 1 } as const;
+const pseudo = { mapFd: 1, mapValue: 2, func: 4, call: 1, kfunc: 2 } as const;
 /** In all programs of an object, 32 MiB; Linux takes 1M instructions a program. */
 const maxSlots = 4 << 20;
 
@@ -43,6 +42,7 @@ export interface ElfFunction {
 export interface LinkedProgram {
   readonly insns: Uint8Array;
   readonly references: SpecReference[];
+  readonly symbols: readonly SymbolReference[];
   readonly funcInfo: Uint8Array | undefined;
   readonly lineInfo: Uint8Array | undefined;
   readonly coreRelocations: readonly CoreRelocation[];
@@ -52,6 +52,7 @@ export interface LinkedProgram {
 export interface LinkContext {
   readonly source: ObjectSource;
   readonly maps: readonly PlacedMap[];
+  readonly externs: Readonly<Record<string, ExternSpec>>;
   /** Records of BTF.ext; undefined without it. */
   readonly records:
     | { funcInfo: RecordIndex; lineInfo: RecordIndex; coreRelocations: RecordIndex }
@@ -130,6 +131,7 @@ export class Linker {
     return {
       insns: concatBytes(program.parts.map(({ code }) => code)),
       references: program.references,
+      symbols: program.symbols,
       funcInfo: records?.funcInfo.cutAll(stretches, recordSizes.funcInfo),
       lineInfo: records?.lineInfo.cutAll(stretches, recordSizes.lineInfo),
       coreRelocations: this.coreRelocations(stretches),
@@ -212,6 +214,10 @@ export class Linker {
       return undefined;
     }
     const { symbol, type } = relocation;
+    if (symbol.section === sectionIndexes.undefined) {
+      this.resolveExtern(program, insn, relocation);
+      return undefined;
+    }
     const section = this.definingSection(symbol, insn);
     const isCode = (section.flags & sectionFlags.execInstr) !== 0;
     const isSectionSymbol = symbol.type === symbolTypes.section;
@@ -242,29 +248,41 @@ export class Linker {
   }
 
   private definingSection(symbol: ElfSymbol, insn: CodeSlot): ElfSection {
-    if (symbol.section === sectionIndexes.undefined) {
-      const weak = symbol.binding === symbolBindings.weak ? 'weak ' : '';
-      throw badObject(
-        `${weak}extern '${symbol.name}'${this.externOrigin(symbol.name)} cannot be resolved here`,
-        insn.place,
-        'externs of the kernel (.ksyms, .kconfig) are not supported yet; define it in the object',
-      );
-    }
     const section = this.context.source.elf.sections[symbol.section];
     if (section === undefined) throw badObject(`symbol '${symbol.name}' is in no section`, insn.place);
     return section;
   }
 
-  /** Which of the sections that only BTF has declares an extern. */
-  private externOrigin(name: string): string {
-    const { btf } = this.context.source;
-    for (let id = 1; btf !== undefined && id < btf.typeCount; id++) {
-      const type = btf.kind(id) === 'datasec' ? btf.type(id) : undefined;
-      if (type?.kind !== 'datasec') continue;
-      if (type.name !== '.kconfig' && type.name !== '.ksyms') continue;
-      if (type.variables.some((variable) => btf.type(variable.type).name === name)) return ` of ${type.name}`;
+  /** A load or call of what the kernel has: of its configuration the place is known, of the rest the name. */
+  private resolveExtern(program: Assembly, insn: CodeSlot, { symbol, type }: ElfRelocation): void {
+    const { externs } = this.context;
+    const extern = Object.hasOwn(externs, symbol.name) ? externs[symbol.name] : undefined;
+    if (extern === undefined) {
+      throw badObject(
+        `'${symbol.name}' is declared, and not defined`,
+        insn.place,
+        'define it, or declare it with __ksym or __kconfig',
+      );
     }
-    return '';
+    const slot = insn.part.base + insn.slot;
+    const isCall = insn.opcode === opcodes.call && type === relocationTypes.call32;
+    const isLoad = insn.opcode === opcodes.ldimm64 && type === relocationTypes.ld64;
+    if (isCall ? extern.kind !== 'function' : !isLoad) {
+      throw badObject(
+        `a relocation of type ${type} against extern '${symbol.name}' on opcode 0x${insn.opcode.toString(16)}`,
+        insn.place,
+      );
+    }
+    insn.imm = 0;
+    if (extern.kind === 'config') {
+      insn.src = pseudo.mapValue;
+      insn.secondImm = extern.offset;
+      program.references.push({ kind: 'mapValue', slot, map: extern.map, offset: extern.offset });
+      return;
+    }
+    if (isCall) insn.src = pseudo.kfunc;
+    else insn.secondImm = 0;
+    program.symbols.push({ slot, symbol: symbol.name, isCall });
   }
 
   /** A load of a map, or of a variable's address. */
@@ -315,6 +333,7 @@ class Assembly {
   readonly parts: Part[] = [];
   readonly placed = new Map<ElfFunction, number>();
   readonly references: SpecReference[] = [];
+  readonly symbols: SymbolReference[] = [];
   private slots = 0;
 
   append(of: ElfFunction): Part {

@@ -89,12 +89,15 @@ function readKernel(bytes: Uint8Array): Btf {
 }
 
 describe('as libbpf', { skip }, () => {
-  for (const name of ['programs', 'globals', 'maps', 'types']) {
+  for (const name of ['programs', 'globals', 'maps', 'types', 'kconfig', 'externs']) {
     test(`maps, programs, what is loaded with them, and BTF of ${name}`, {
       skip: !mayLoad && 'bpf(2) may not load',
     }, () => {
       const file = `${fixtures}objects/${name}.bpf.o`;
-      assert.deepEqual(viewOf(openObject(readFileSync(file), { name: file })), linesOf([file]));
+      // Of programs that it does not load, libbpf leaves references to the kernel as they are.
+      const isRelocated = (line: unknown): boolean => (line as { program?: string }).program !== 'present';
+      const ours = viewOf(openObject(readFileSync(file), { name: file }));
+      assert.deepEqual(ours.filter(isRelocated), linesOf([file]).filter(isRelocated));
     });
   }
 

@@ -1,7 +1,7 @@
 /**
  * Opening an object: bytes that clang compiled for BPF in, a `CollectionSpec` out, as libbpf understands
- * them. Nothing is loaded: CO-RE relocations are listed for `load()` to resolve. Externs of the kernel are
- * recognised, and an error.
+ * them. Nothing is loaded: CO-RE relocations and externs of the kernel are listed for `load()` to
+ * resolve.
  */
 import { Reader } from '../base/bytes.ts';
 import { SkepError } from '../base/errors.ts';
@@ -10,6 +10,7 @@ import type { Btf } from '../btf/read.ts';
 import { type ElfFile, readElf, symbolBindings } from '../elf/elf.ts';
 import { type ElfFunction, findFunctions, type LinkContext, Linker } from './code.ts';
 import { dataMaps } from './data.ts';
+import { findExterns } from './externs.ts';
 import { fixBtf } from './fix-btf.ts';
 import { definedMaps } from './maps.ts';
 import { RecordIndex } from './records.ts';
@@ -126,16 +127,20 @@ export function openObject(bytes: Uint8Array, options: { readonly name?: string 
   const elf = readElf(bytes);
   refuseUnsupported(elf);
   const btfSection = elf.section('.BTF');
-  const btf = btfSection && within("section '.BTF'", () => fixBtf(btfSection.data, elf));
-  const source: ObjectSource = { elf, btf, name: objectName(options.name ?? 'object') };
+  const fixed = btfSection && within("section '.BTF'", () => fixBtf(btfSection.data, elf));
+  const name = objectName(options.name ?? 'object');
+  const externs = findExterns(elf, fixed, name);
+  const { btf } = externs;
+  const source: ObjectSource = { elf, btf, name };
   const data = dataMaps(source);
   const placed: PlacedMap[] = [...definedMaps(source), ...data.maps];
-  const maps = byName(
-    placed.map(({ spec }) => spec),
-    'maps',
-  );
+  const config = externs.map === undefined ? [] : [externs.map];
+  const maps = byName([...placed.map(({ spec }) => spec), ...config], 'maps');
   const functions = findFunctions(source);
-  const linker = new Linker({ source, maps: placed, records: readRecords(elf, btf) }, functions);
+  const linker = new Linker(
+    { source, maps: placed, externs: externs.specs, records: readRecords(elf, btf) },
+    functions,
+  );
   const license = readLicense(elf);
   const entries = [...functions.values()]
     .flat()
@@ -150,7 +155,11 @@ export function openObject(bytes: Uint8Array, options: { readonly name?: string 
   return {
     programs,
     maps,
-    variables: Object.fromEntries(data.variables),
+    variables: Object.fromEntries([
+      ...data.variables,
+      ...externs.variables.map((variable) => [variable.name, variable] as const),
+    ]),
+    externs: externs.specs,
     ...(kernVersion === undefined ? {} : { kernVersion }),
     btf: btf?.bytes,
     byteOrder: 'little',

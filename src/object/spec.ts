@@ -12,6 +12,32 @@ export type SpecReference =
   /** Two-slot load of an address in a map's (only) value: `.data`, `.rodata`, `.bss` variables. */
   | { readonly kind: 'mapValue'; readonly slot: number; readonly map: string; readonly offset: number };
 
+/** An instruction that wants a variable or function of the kernel: a two-slot load, or a call. */
+export interface SymbolReference {
+  readonly slot: number;
+  /** A key of the collection's `externs`. */
+  readonly symbol: string;
+  readonly isCall: boolean;
+}
+
+/**
+ * What an object wants from the kernel by name. A weak one that the kernel does not have is 0. `btfTypeId` is in
+ * the collection's BTF.
+ */
+export type ExternSpec =
+  /** A value of the kernel's configuration: `load()` puts it into the map at `offset`. */
+  | {
+      readonly kind: 'config';
+      readonly weak: boolean;
+      readonly btfTypeId: number;
+      readonly map: string;
+      readonly offset: number;
+    }
+  /** A variable of the kernel; of type 0 where only its address is wanted. */
+  | { readonly kind: 'variable'; readonly weak: boolean; readonly btfTypeId: number }
+  /** A kfunc; the type is its prototype. */
+  | { readonly kind: 'function'; readonly weak: boolean; readonly btfTypeId: number };
+
 export interface ProgramSpec {
   /** The function's name in C. */
   name: string;
@@ -32,6 +58,8 @@ export interface ProgramSpec {
    */
   insns: Uint8Array;
   references: SpecReference[];
+  /** Instructions that name symbols of the kernel. */
+  symbols?: readonly SymbolReference[];
   /** BTF.ext records for this program with instruction offsets in slots, 8 and 16 bytes each. */
   funcInfo: Uint8Array | undefined;
   lineInfo: Uint8Array | undefined;
@@ -79,6 +107,8 @@ export interface CollectionSpec {
   programs: Record<string, ProgramSpec>;
   maps: Record<string, MapSpec>;
   variables: Record<string, VariableSpec>;
+  /** Values of the kernel's configuration, its variables and functions, by name. */
+  externs?: Readonly<Record<string, ExternSpec>>;
   /** LINUX_VERSION_CODE from SEC("version"); Linux has ignored it since 5.0. */
   kernVersion?: number;
   /** Raw BTF; undefined for an object without it. */

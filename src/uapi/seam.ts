@@ -50,6 +50,10 @@ export interface Host {
   resolveTarget(kind: TargetKind, name: string): number;
   /** The raw BTF of the kernel, as in /sys/kernel/btf/vmlinux; undefined where it has none. */
   kernelBtf(): Uint8Array | undefined;
+  /** LINUX_VERSION_CODE of the kernel, as it says itself. */
+  kernelVersion?(): number;
+  /** The address of a kernel symbol (/proc/kallsyms); undefined where there is none, or it may not be seen. */
+  symbolAddress?(name: string): bigint | undefined;
   /** Lines of the trace pipe as they are written, until aborted. */
   tracePipe(options?: { signal?: AbortSignal }): AsyncIterable<string>;
   /** The CPUs that per-CPU values have a slot for (/sys/devices/system/cpu/possible). */

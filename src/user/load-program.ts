@@ -8,10 +8,11 @@ import { explainPoison, type RelocatedCode, relocateCore } from '../object/core.
 import type { ProgramSpec } from '../object/spec.ts';
 import { BpfError } from '../uapi/errno.ts';
 import type { System } from '../uapi/seam.ts';
+import type { KernelSymbol } from './externs.ts';
 import { LoadError } from './load-error.ts';
 
 /** src fields of two-slot loads (RFC 9669, section 5.4). */
-const pseudo = { map: 1, mapValue: 2 } as const;
+const pseudo = { map: 1, mapValue: 2, btfId: 3 } as const;
 
 const firstLogSize = 1 << 20;
 /** The largest log that Linux takes: UINT_MAX >> 2. */
@@ -23,6 +24,8 @@ export interface LoadContext {
   readonly btfFd: number | undefined;
   /** Answers to CO-RE's questions; undefined for programs without BTF. */
   readonly core?: CoreResolver | undefined;
+  /** The kernel's variables and functions that programs may name. */
+  readonly symbols?: ReadonlyMap<string, KernelSymbol> | undefined;
   /** SEC("version"), for kernels that still look at it. */
   readonly kernVersion?: number | undefined;
   /** 0: a log only when it fails. Bits as the verifier's log levels. */
@@ -67,6 +70,7 @@ function loadWithLog(
   logLevel: number,
 ): { fd: number; log: string } {
   const insns = patched(spec, context);
+  patchSymbols(spec, context);
   let size = logLevel === 0 ? 0 : firstLogSize;
   for (;;) {
     const logBuf = size === 0 ? undefined : new Uint8Array(size);
@@ -141,4 +145,34 @@ function patched(spec: ProgramSpec, { insns, mapFds }: LoadContext & RelocatedCo
     if (reference.kind === 'mapValue') view.setInt32(at + 12, reference.offset, true);
   }
   return insns;
+}
+
+/** Puts kernel symbols into the loads and calls that name them, as libbpf does. */
+function patchSymbols(spec: ProgramSpec, { insns, symbols }: LoadContext & RelocatedCode): void {
+  const view = new DataView(insns.buffer);
+  for (const { slot, symbol, isCall } of spec.symbols ?? []) {
+    const found = symbols?.get(symbol);
+    const at = slot * 8;
+    const length = isCall ? 8 : 16;
+    if (found === undefined || at < 0 || at + length > insns.length) {
+      throw new SkepError({
+        code: 'reference',
+        where: `program '${spec.name}', instruction ${slot}`,
+        message:
+          found === undefined
+            ? `it names '${symbol}' of the kernel, which the spec does not have`
+            : `a reference to '${symbol}' lies outside the program`,
+      });
+    }
+    if (isCall) {
+      // Of a function that is not there, the call must not be reached: the verifier sees to that.
+      view.setUint32(at + 4, found.btfId ?? 0, true);
+      continue;
+    }
+    const value = found.btfId === undefined ? found.address : BigInt(found.btfId);
+    if (found.btfId !== undefined)
+      view.setUint8(at + 1, (view.getUint8(at + 1) & 0x0f) | (pseudo.btfId << 4));
+    view.setUint32(at + 4, Number(BigInt.asUintN(32, value)), true);
+    view.setUint32(at + 12, Number(value >> 32n), true);
+  }
 }

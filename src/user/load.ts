@@ -4,9 +4,16 @@
  */
 import { SkepError } from '../base/errors.ts';
 import { type Btf, CoreResolver, readBtf } from '../btf/index.ts';
-import type { CollectionSpec } from '../object/spec.ts';
+import type { CollectionSpec, MapSpec } from '../object/spec.ts';
 import type { System } from '../uapi/seam.ts';
 import { Collection } from './collection.ts';
+import {
+  configContents,
+  type KernelConfig,
+  type KernelSymbol,
+  parseConfig,
+  resolveSymbols,
+} from './externs.ts';
 import { closeAll } from './handle.ts';
 import { createOrReuse, fillMap, linkMap } from './load-map.ts';
 import { type LoadContext, loadProgram } from './load-program.ts';
@@ -22,6 +29,11 @@ export interface LoadOptions {
   readonly pinPath?: string | undefined;
   /** Raw BTF of a kernel that CO-RE relocations are resolved against. Default: the kernel's own. */
   readonly kernelBtf?: Uint8Array | undefined;
+  /**
+   * Values of the kernel's configuration for `__kconfig` externs, in front of what the kernel knows itself: by
+   * name, or the text of a .config file.
+   */
+  readonly kconfig?: KernelConfig | string | undefined;
 }
 
 /**
@@ -54,17 +66,21 @@ export function loadCollection(system: System, spec: CollectionSpec, options: Lo
 /** What is known of kernels: their types do not change. */
 const typesOfSystem = new WeakMap<System, Btf>();
 
-/** The types of the kernel, or of the one that is given. */
-function kernelTypes(system: System, given: Uint8Array | undefined): Btf {
-  if (given !== undefined) return readBtf(given);
+/** The kernel's own types, where it has any. */
+function ownTypes(system: System): Btf | undefined {
   let types = typesOfSystem.get(system);
   if (types !== undefined) return types;
   const raw = system.kernelBtf();
-  if (raw !== undefined) {
-    types = readBtf(raw);
-    typesOfSystem.set(system, types);
-    return types;
-  }
+  if (raw === undefined) return undefined;
+  types = readBtf(raw);
+  typesOfSystem.set(system, types);
+  return types;
+}
+
+/** The types of the kernel that is given, or the kernel's own. */
+function kernelTypes(system: System, given: Uint8Array | undefined): Btf {
+  const types = given === undefined ? ownTypes(system) : readBtf(given);
+  if (types !== undefined) return types;
   throw new SkepError({
     code: 'kernel-btf',
     message: 'the program asks for types of the kernel, and this kernel has no BTF',
@@ -92,13 +108,16 @@ class Loading {
   }
 
   run(options: LoadOptions): Collection {
-    this.#loadMaps(options.pinPath ?? '/sys/fs/bpf');
+    const { kconfig = {} } = options;
+    const config = typeof kconfig === 'string' ? parseConfig(kconfig) : kconfig;
+    this.#loadMaps(options.pinPath ?? '/sys/fs/bpf', this.#config(config));
     const maps = fdsOf(this.#maps);
     this.#loadPrograms({
       system: this.#system,
       mapFds: maps,
       btfFd: this.#btfFd,
       core: this.#resolver(options.kernelBtf),
+      symbols: this.#symbols(),
       kernVersion: this.#spec.kernVersion,
       logLevel: options.logLevel ?? 0,
     });
@@ -117,8 +136,21 @@ class Loading {
     return new CoreResolver(btf(), () => kernelTypes(this.#system, given));
   }
 
-  #loadMaps(pinPath: string): void {
-    for (const [name, spec] of Object.entries(this.#spec.maps)) {
+  /** Contents of maps that hold values of the kernel's configuration. */
+  #config(config: KernelConfig): ReadonlyMap<string, MapSpec> {
+    const btf = this.#btf;
+    return btf === undefined ? new Map() : configContents(this.#spec, { btf, system: this.#system, config });
+  }
+
+  #symbols(): ReadonlyMap<string, KernelSymbol> {
+    const btf = this.#btf;
+    if (btf === undefined) return new Map();
+    return resolveSymbols(this.#spec, { btf, system: this.#system, types: () => ownTypes(this.#system) });
+  }
+
+  #loadMaps(pinPath: string, withConfig: ReadonlyMap<string, MapSpec>): void {
+    for (const [name, given] of Object.entries(this.#spec.maps)) {
+      const spec = withConfig.get(name) ?? given;
       const { fd, reused } = createOrReuse(this.#system, spec, { btfFd: this.#btfFd, pinPath });
       const btf = this.#btf;
       const { btfKeyTypeId: keyTypeId, btfValueTypeId: valueTypeId } = spec;

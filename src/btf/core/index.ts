@@ -1,3 +1,3 @@
-export { essentialName } from './compare.ts';
+export { essentialName, type Pair, typesCompatible } from './compare.ts';
 export { type CoreKind, type CoreRelocation, coreKinds } from './relocation.ts';
 export { type CoreResolution, CoreResolver, coreRelocationOf } from './resolve.ts';

@@ -1,0 +1,164 @@
+/**
+ * What a kernel has of what an object asks it for by name: values of its configuration, and the places of its
+ * variables and functions. What is weak and not there is 0; what is strong and not there ends the load.
+ */
+import { SkepError } from '../base/errors.ts';
+import { type Btf, codec, cType, resolvedType, typesCompatible, type Value } from '../btf/index.ts';
+import type { CollectionSpec, ExternSpec, MapSpec } from '../object/spec.ts';
+import type { System } from '../uapi/seam.ts';
+
+/** By name: 'y', 'n' or 'm', a number, or a text. */
+export type KernelConfig = Readonly<Record<string, string | number | bigint | boolean>>;
+
+/** A variable or function of the kernel: by its BTF, or where its type is of no interest, its address. */
+export interface KernelSymbol {
+  readonly btfId: number | undefined;
+  readonly address: bigint;
+}
+
+/** Comparing one prototype with the kernel's takes some tens of steps. */
+const maxSteps = 1 << 16;
+
+/** Reads a kernel's .config: lines of NAME=value, texts in quotes; the rest are comments. */
+export function parseConfig(text: string): KernelConfig {
+  const config: Record<string, string> = Object.create(null);
+  for (const line of text.split('\n')) {
+    const [, name, value] = /^(CONFIG_\w+)=(.*)$/.exec(line.trim()) ?? [];
+    if (name === undefined || value === undefined) continue;
+    config[name] = /^".*"$/.test(value) ? value.slice(1, -1).replace(/\\(.)/g, '$1') : value;
+  }
+  return config;
+}
+
+function unresolved(name: string, message: string, hint?: string): SkepError {
+  return new SkepError({ code: 'extern', where: `extern '${name}'`, message, hint });
+}
+
+const tristate: Readonly<Record<string, number>> = { n: 0, y: 1, m: 2 };
+
+/** The value of C that stands for one of the configuration. */
+function configValue(btf: Btf, typeId: number, given: KernelConfig[string]): Value {
+  const type = resolvedType(btf, typeId);
+  if (type.kind === 'array') {
+    const text = String(given);
+    if (resolvedType(btf, type.type).kind === 'int' && text.length < type.length) return text;
+    throw new SkepError({
+      code: 'value',
+      message: `${JSON.stringify(text)} does not fit into ${cType(btf, typeId)}`,
+    });
+  }
+  if (typeof given !== 'string') return given;
+  if (Object.hasOwn(tristate, given)) {
+    if (type.kind === 'int' && type.bool && given !== 'm') return given === 'y';
+    if (type.kind === 'int' && type.size === 1 && !type.bool) return given.charCodeAt(0);
+    if (type.kind === 'enum') return tristate[given]!;
+  } else if (type.kind === 'int' && !type.bool && /^-?(0x[0-9a-f]+|\d+)$/i.test(given)) {
+    const value = given.startsWith('-') ? -BigInt(given.slice(1)) : BigInt(given);
+    return type.size > 4 ? value : Number(value);
+  }
+  throw new SkepError({ code: 'value', message: `'${given}' is no value of ${cType(btf, typeId)}` });
+}
+
+/** What kernels tell without a .config; the rest of libbpf's own names are hints that may be 0. */
+function builtIn(system: System, name: string): number | undefined {
+  if (name === 'LINUX_KERNEL_VERSION') return system.kernelVersion?.();
+  return name === 'LINUX_HAS_BPF_COOKIE' || name === 'LINUX_HAS_SYSCALL_WRAPPER' ? 0 : undefined;
+}
+
+/**
+ * Specs of the maps that hold values of the configuration, with these in them.
+ * @throws {SkepError} 'extern' for a value that is not weak and that nobody gave, or of another type
+ */
+export function configContents(
+  spec: CollectionSpec,
+  { btf, system, config }: { btf: () => Btf; system: System; config: KernelConfig },
+): ReadonlyMap<string, MapSpec> {
+  const filled = new Map<string, MapSpec>();
+  for (const [name, extern] of Object.entries(spec.externs ?? {})) {
+    if (extern.kind !== 'config') continue;
+    const map = filled.get(extern.map) ?? withBytes(spec.maps[extern.map]);
+    if (map === undefined) throw unresolved(name, `map '${extern.map}' for it is not in the spec`);
+    filled.set(extern.map, map);
+    const given = Object.hasOwn(config, name) ? config[name] : builtIn(system, name);
+    if (given === undefined && extern.weak) continue;
+    if (given === undefined) {
+      const hint = `give it: load(object, { kconfig: { ${name}: … } })`;
+      throw unresolved(name, 'its value in the kernel configuration is not known', hint);
+    }
+    const value = map.contents[0]?.value;
+    if (value instanceof Uint8Array) value.set(encoded(btf(), name, extern, given), extern.offset);
+  }
+  return filled;
+}
+
+function encoded(btf: Btf, name: string, extern: ExternSpec, given: KernelConfig[string]): Uint8Array {
+  try {
+    return codec(btf, extern.btfTypeId).encode(configValue(btf, extern.btfTypeId, given));
+  } catch (error) {
+    throw error instanceof SkepError ? error.at(`extern '${name}'`) : error;
+  }
+}
+
+/** A copy whose one element has bytes to write into: those that a user set, or zeros. */
+function withBytes(map: MapSpec | undefined): MapSpec | undefined {
+  if (map === undefined) return undefined;
+  const set = map.contents[0]?.value;
+  const value = set instanceof Uint8Array ? Uint8Array.from(set) : new Uint8Array(map.valueSize);
+  return { ...map, contents: [{ key: new Uint8Array(map.keySize), value }] };
+}
+
+/** The kernel's types, and the object's. */
+interface Types {
+  readonly btf: () => Btf;
+  readonly types: () => Btf | undefined;
+}
+
+function typedSymbol(name: string, extern: ExternSpec, { btf, types }: Types): KernelSymbol | undefined {
+  const kernel = types();
+  const kind = extern.kind === 'function' ? 'func' : 'var';
+  const id = kernel?.find(name, kind);
+  if (kernel === undefined || id === undefined) {
+    if (extern.weak) return undefined;
+    const why = kernel === undefined ? ', which has no BTF' : '';
+    throw unresolved(
+      name,
+      `there is no such ${extern.kind} in the kernel${why}`,
+      'declare it __weak where it may be missing',
+    );
+  }
+  const theirs = kernel.type(id);
+  const typeId = 'type' in theirs ? theirs.type : 0;
+  const pair = { local: btf(), target: kernel, budget: { steps: maxSteps } };
+  if (!typesCompatible(pair, extern.btfTypeId, typeId)) {
+    throw unresolved(
+      name,
+      `it is ${cType(btf(), extern.btfTypeId, name)} in the object and ${cType(kernel, typeId, name)} in the kernel`,
+    );
+  }
+  return { btfId: id, address: 0n };
+}
+
+/**
+ * Finds the kernel's variables and functions that an object names.
+ * @throws {SkepError} 'extern' for one that is not weak and not there, or of another type
+ */
+export function resolveSymbols(
+  spec: CollectionSpec,
+  from: Types & { system: System },
+): ReadonlyMap<string, KernelSymbol> {
+  const found = new Map<string, KernelSymbol>();
+  for (const [name, extern] of Object.entries(spec.externs ?? {})) {
+    if (extern.kind === 'config') continue;
+    const isTyped = extern.kind === 'function' || extern.btfTypeId !== 0;
+    const symbol = isTyped ? typedSymbol(name, extern, from) : addressOf(name, extern, from.system);
+    found.set(name, symbol ?? { btfId: undefined, address: 0n });
+  }
+  return found;
+}
+
+function addressOf(name: string, extern: ExternSpec, system: System): KernelSymbol | undefined {
+  const address = system.symbolAddress?.(name);
+  if (address !== undefined) return { btfId: undefined, address };
+  if (extern.weak) return undefined;
+  throw unresolved(name, 'the kernel has no such symbol', 'declare it __weak where it may be missing');
+}
