@@ -14,6 +14,10 @@ const help = { short: 'h', summary: 'show this help' } as const;
 const json = { summary: 'print JSON: 64-bit integers beyond 2^53 as decimal strings, bytes as hex' } as const;
 const common = { json, help } as const;
 const prog = { value: 'NAME', summary: 'the program of that name only' } as const;
+const kernel = {
+  value: 'NAME',
+  summary: "'embedded' (the default), or 'linux': the running kernel, by bpf(2)",
+} as const;
 const map = { value: 'NAME', summary: 'the map of that name only' } as const;
 
 /** How a program gets its input: shared by the commands that run one. */
@@ -73,10 +77,15 @@ export const commands: readonly Command[] = [
         value: 'N',
         summary: 'print the verifier log: 1 the path that is rejected, 2 every path, 4 statistics',
       },
+      kernel,
       ...common,
     },
     json: '[{ name, type, section, accepted, errno?, reason?, insns, processed?, totalStates?, peakStates?, microseconds?, log? }]',
-    examples: ['skep verify firewall.bpf.o', 'skep verify firewall.bpf.o --prog firewall --log-level 2'],
+    examples: [
+      'skep verify firewall.bpf.o',
+      'skep verify firewall.bpf.o --prog firewall --log-level 2',
+      'skep verify firewall.bpf.o --kernel linux',
+    ],
     run: async (invocation) => (await import('./verify.ts')).verify(invocation),
   },
   {
@@ -112,6 +121,7 @@ export const commands: readonly Command[] = [
       'ctx-out': { value: 'FILE', summary: 'write the context after the run' },
       repeat: { value: 'N', summary: 'how many runs (default 1)' },
       set: sources.set,
+      kernel,
       ...common,
     },
     json: '{ retval, durationNs, dataSizeOut, ctxSizeOut }',

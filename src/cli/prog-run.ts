@@ -3,9 +3,10 @@
  */
 import { SkepError } from '../base/errors.ts';
 import type { CollectionSpec } from '../object/index.ts';
-import { Kernel, type TestRunResult } from '../user/index.ts';
+import type { TestRunResult } from '../user/index.ts';
 import { readInput, writeOutput } from './files.ts';
 import type { Invocation } from './invocation.ts';
+import { openKernel } from './kernel.ts';
 import { chosenPrograms, inFile, openFile } from './open.ts';
 import { loadWithSettings } from './session.ts';
 
@@ -19,7 +20,7 @@ export async function testRun(invocation: Invocation): Promise<number> {
     ctx: ctxIn === undefined ? undefined : readInput(ctxIn),
     repeat: invocation.integer('repeat', 1),
   };
-  const kernel = new Kernel();
+  const kernel = await openKernel(invocation);
   const result = inFile(invocation.file, () => {
     const collection = loadWithSettings(kernel, spec, invocation.values('set'));
     return collection.program(name).testRun(input);

@@ -4,7 +4,7 @@
 import { SkepError } from '../base/errors.ts';
 import type { Device } from '../kernel/index.ts';
 import type { CollectionSpec } from '../object/index.ts';
-import { type Collection, Kernel, setVariables } from '../user/index.ts';
+import { type Collection, Kernel, type KernelHandle, setVariables } from '../user/index.ts';
 import { usageError } from './args.ts';
 import { attachAll } from './attach.ts';
 import type { Invocation } from './invocation.ts';
@@ -39,7 +39,7 @@ function addDevice(kernel: Kernel, name: string): Device {
 
 /** Loads a spec with the values of `--set`: variables before the load, elements of maps after it. */
 export function loadWithSettings(
-  kernel: Kernel,
+  kernel: KernelHandle,
   spec: CollectionSpec,
   settings: readonly string[],
 ): Collection {

@@ -4,8 +4,9 @@
  */
 import type { CollectionSpec, ProgramSpec } from '../object/index.ts';
 import { progTypeName } from '../uapi/prog-types.ts';
-import { Kernel, LoadError } from '../user/index.ts';
+import { type KernelHandle, LoadError } from '../user/index.ts';
 import type { Invocation } from './invocation.ts';
+import { openKernel } from './kernel.ts';
 import { chosenPrograms, inFile, openFile } from './open.ts';
 import { type Cell, formatTable } from './table.ts';
 
@@ -37,7 +38,7 @@ interface Verdict {
 export async function verify(invocation: Invocation): Promise<number> {
   const spec = openFile(invocation.file);
   const logLevel = invocation.integer('log-level', 0);
-  const kernel = new Kernel();
+  const kernel = await openKernel(invocation);
   const verdicts = inFile(invocation.file, () =>
     chosenPrograms(spec, invocation.value('prog')).map(([name, program]) =>
       verifyProgram(kernel, alone(spec, name), { name, program, logLevel }),
@@ -50,7 +51,7 @@ export async function verify(invocation: Invocation): Promise<number> {
 
 /** Loads a collection with one program in it. */
 function verifyProgram(
-  kernel: Kernel,
+  kernel: KernelHandle,
   spec: CollectionSpec,
   { name, program, logLevel }: { name: string; program: ProgramSpec; logLevel: number | undefined },
 ): Verdict {
@@ -75,7 +76,7 @@ function verifyProgram(
 }
 
 /** The log of a program that is rejected, with its instructions. */
-function explainingLog(kernel: Kernel, spec: CollectionSpec): string {
+function explainingLog(kernel: KernelHandle, spec: CollectionSpec): string {
   try {
     kernel.load(spec, { logLevel: LEVEL_INSNS });
     return '';

@@ -2,28 +2,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
+import { whyNoLinux } from '../../test/support/linux.ts';
 import { assemble } from '../asm/index.ts';
-import { SkepError } from '../base/errors.ts';
 import { encode, type Slots } from '../isa/index.ts';
 import { BpfError } from '../uapi/errno.ts';
 import { mapTypes } from '../uapi/map-types.ts';
 import { progTypes } from '../uapi/prog-types.ts';
 import { LinuxSystem } from './system.ts';
 
-/** The system, or why it cannot be asked. */
-function open(): { system: LinuxSystem; skip: false } | { system: undefined; skip: string } {
-  try {
-    const system = new LinuxSystem();
-    const attr = { mapType: mapTypes.array.id, keySize: 4, valueSize: 4, maxEntries: 1 };
-    system.close(system.bpf('mapCreate', attr));
-    return { system, skip: false };
-  } catch (error) {
-    if (error instanceof SkepError) return { system: undefined, skip: error.line };
-    throw error;
-  }
-}
-
-const { system, skip } = open();
+const skip = whyNoLinux();
 
 /** A test with the running kernel; what it opens it closes. */
 function live(
@@ -31,7 +18,7 @@ function live(
   run: (s: LinuxSystem, own: (fd: number) => number) => void | Promise<void>,
 ): void {
   test(name, { skip }, async () => {
-    const s = system as LinuxSystem;
+    const s = new LinuxSystem();
     const fds: number[] = [];
     try {
       await run(s, (fd) => {

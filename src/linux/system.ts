@@ -3,13 +3,14 @@
  * this process. What it made lasts as long as its fds, which are this process's own.
  */
 import { readFileSync } from 'node:fs';
+import { release } from 'node:os';
 import { type BpfAttr, type Cmd, commands } from '../uapi/commands.ts';
 import { BpfError, type Errno, errnoName } from '../uapi/errno.ts';
 import type { Mapping, PerfEventAttr, System, TargetKind } from '../uapi/seam.ts';
 import { checked, type Libc, openLibc } from './libc.ts';
 import { mapFd } from './mapping.ts';
 import { Marshaller } from './marshal.ts';
-import { readKernelBtf, readPossibleCpus, resolveTarget } from './targets.ts';
+import { readKernelBtf, readPossibleCpus, readSymbolAddress, resolveTarget, versionCode } from './targets.ts';
 import { readTracePipe } from './trace-pipe.ts';
 import { waitReadable } from './wait.ts';
 
@@ -95,6 +96,14 @@ export class LinuxSystem implements System {
    */
   resolveTarget(kind: TargetKind, name: string): number {
     return resolveTarget(this.#libc, kind, name);
+  }
+
+  kernelVersion(): number {
+    return versionCode(release());
+  }
+
+  symbolAddress(name: string): bigint | undefined {
+    return readSymbolAddress(name);
   }
 
   kernelBtf(): Uint8Array | undefined {

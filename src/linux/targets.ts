@@ -94,6 +94,35 @@ export function readKernelBtf(): Uint8Array | undefined {
   return readIfThere('/sys/kernel/btf/vmlinux');
 }
 
+/** LINUX_VERSION_CODE of what uname(2) says: '6.18.44-cloud'. Patch levels end at 255, as in linux/version.h. */
+export function versionCode(release: string): number {
+  const [major = 0, minor = 0, patch = 0] = (/^(\d+)\.(\d+)(?:\.(\d+))?/.exec(release) ?? [])
+    .slice(1)
+    .map(part);
+  return (major << 16) | (minor << 8) | Math.min(patch, 255);
+}
+
+const part = (digits: string | undefined): number => Number(digits ?? 0);
+
+/** The address of a symbol of the kernel or its modules; undefined where none is listed, or its address is hidden. */
+export function readSymbolAddress(name: string): bigint | undefined {
+  return findSymbol(new TextDecoder('latin1').decode(readIfThere('/proc/kallsyms')), name);
+}
+
+/** In lines as '/proc/kallsyms' has them: 'ffffffff81000000 T _stext', with a module behind a tab. */
+export function findSymbol(kallsyms: string, name: string): bigint | undefined {
+  const space = ` ${name}`;
+  for (let at = kallsyms.indexOf(space); at >= 0; at = kallsyms.indexOf(space, at + 1)) {
+    const after = kallsyms[at + space.length];
+    if (after !== '\n' && after !== '\t' && after !== undefined) continue;
+    const start = kallsyms.lastIndexOf('\n', at) + 1;
+    const address = BigInt(`0x${kallsyms.slice(start, kallsyms.indexOf(' ', start))}`);
+    // Zeros are for readers without CAP_SYSLOG (kptr_restrict).
+    return address === 0n ? undefined : address;
+  }
+  return undefined;
+}
+
 /** The number of CPUs in a list as sysfs prints it: '0-3', '0,2-5'. */
 export function countCpus(list: string): number {
   let count = 0;

@@ -7,9 +7,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { SkepError } from '../../src/base/errors.ts';
-import { LinuxSystem } from '../../src/linux/index.ts';
-import { mapTypes } from '../../src/uapi/map-types.ts';
+import { whyNoLinux } from '../support/linux.ts';
 
 type Call = (...args: (number | string | Uint8Array | null)[]) => number;
 
@@ -35,21 +33,10 @@ const MAX_FDS = 1024n;
 
 /** Enters it; the place of its bpffs, or the reason why there is none. */
 export function enterSandbox(): { bpffs: string } | { reason: string } {
-  try {
-    return whyNot() ?? enter();
-  } catch (error) {
-    if (error instanceof SkepError) return { reason: error.line };
-    throw error;
-  }
-}
-
-function whyNot(): { reason: string } | undefined {
-  const system = new LinuxSystem();
-  if (process.getuid?.() !== 0) return { reason: 'bpf(2) and namespaces need root' };
+  const reason = whyNoLinux();
+  if (reason !== false) return { reason };
   if (!existsSync('/dev/net/tun')) return { reason: 'there is no /dev/net/tun to make devices with' };
-  const attr = { mapType: mapTypes.array.id, keySize: 4, valueSize: 4, maxEntries: 1 };
-  system.close(system.bpf('mapCreate', attr));
-  return undefined;
+  return enter();
 }
 
 function enter(): { bpffs: string } | { reason: string } {
