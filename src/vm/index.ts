@@ -1,6 +1,7 @@
 export { MemoryFault, ProgramFault } from './faults.ts';
 export { helperImplementations } from './helpers/table.ts';
-export { DEFAULT_BUDGET, interpreter } from './interp/interpreter.ts';
+export { interpreter } from './interp/interpreter.ts';
+export { DEFAULT_BUDGET } from './run.ts';
 export type {
   Engine,
   Executable,

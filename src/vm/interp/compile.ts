@@ -1,12 +1,13 @@
 /**
  * From instructions to the flat form that the interpreter steps through: four words a slot (operation, d, s,
  * x; see operations.ts), immediates turned into constants, jumps into slots. What this runtime cannot do is
- * refused here, never in the middle of a run.
+ * refused first (runnable.ts).
  */
-import { SkepError, unreachable } from '../../base/errors.ts';
+import { Bug, unreachable } from '../../base/errors.ts';
 import type { AtomicOp, Insn, Operand } from '../../isa/insn.ts';
-import { helperName } from '../../uapi/helpers.ts';
 import { helperCode } from '../helpers/table.ts';
+import { TAIL_CALL } from '../run.ts';
+import { checkRunnable } from '../runnable.ts';
 import type { RunnableProgram } from '../types.ts';
 import { type OperationName, operations } from './operations.ts';
 import { FIRST_CONSTANT, type Plan, WORDS } from './plan.ts';
@@ -17,8 +18,6 @@ const codes = new Map(names.map((name, code) => [name, code]));
 export const operationByCode = names.map((name) => operations[name]);
 
 type Row = readonly [operation: OperationName, d?: number, s?: number, x?: number];
-
-const TAIL_CALL = 12;
 
 const title = <T extends string>(word: T) => `${word[0]!.toUpperCase()}${word.slice(1)}` as Capitalize<T>;
 
@@ -85,7 +84,6 @@ class Compiler {
       case 'atomic':
         return [atomicName(insn.atomic, insn.fetch, insn.size), insn.dst, insn.src, insn.off];
       case 'ldimm64': {
-        if (insn.pseudo !== 'imm') throw this.notRunnable(slot, `a load of kind ${insn.pseudo}`);
         const value = (BigInt(insn.hi) << 32n) | BigInt(insn.lo >>> 0);
         return ['ldimm64', insn.dst, this.constant(value)];
       }
@@ -102,7 +100,7 @@ class Compiler {
       case 'exit':
         return ['exit'];
       case 'addrSpaceCast':
-        throw this.notRunnable(slot, 'addr_space_cast');
+        throw new Bug('addr_space_cast was not refused');
       default:
         return unreachable(insn);
     }
@@ -110,32 +108,16 @@ class Compiler {
 
   private call(insn: Extract<Insn, { op: 'call' }>, slot: number): Row {
     if (insn.kind === 'subprog') return ['call', 0, 0, this.target(slot, insn.imm)];
-    if (insn.kind === 'kfunc')
-      throw this.notRunnable(slot, `a call of the kernel function with BTF id ${insn.imm}`);
     if (insn.imm === TAIL_CALL) return ['tailCall'];
-    const code = helperCode(insn.imm);
-    if (code === undefined) {
-      const name = helperName(insn.imm);
-      throw this.notRunnable(
-        slot,
-        name === undefined ? `a call of helper ${insn.imm}` : `a call of bpf_${name}()`,
-      );
-    }
+    const code = insn.kind === 'helper' ? helperCode(insn.imm) : undefined;
+    if (code === undefined) throw new Bug(`a call of ${insn.kind} ${insn.imm} was not refused`);
     return ['helper', 0, 0, code];
-  }
-
-  private notRunnable(slot: number, what: string): SkepError {
-    return new SkepError({
-      code: 'not-runnable',
-      message: `${what} is verified-only: this kernel cannot run it`,
-      where: `program ${this.program.name}, instruction ${slot}`,
-      hint: 'docs/support.md lists what runs',
-    });
   }
 }
 
 /** @throws {SkepError} code `not-runnable` */
 export function compile(program: RunnableProgram): Plan {
+  checkRunnable(program);
   const compiler = new Compiler(program);
   // Two slots past the end lead nowhere: a two-slot load that is cut off goes on at the second.
   const slots = program.insns.length + 2;

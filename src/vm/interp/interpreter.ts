@@ -2,13 +2,12 @@
  * The reference engine: steps through a program one instruction at a time, checking every access against
  * what is allocated. Slower than generated code, and what generated code is compared with.
  */
+
+import { DEFAULT_BUDGET, type Enterable, type Run } from '../run.ts';
 import type { Engine, Executable, RunContext, RunnableProgram, Runtime } from '../types.ts';
 import { compile, operationByCode } from './compile.ts';
-import { type Enterable, HALTED, Machine, type Run } from './machine.ts';
+import { HALTED, Machine } from './machine.ts';
 import { type Plan, WORDS } from './plan.ts';
-
-/** Instructions that a run may take where its context does not say: some ten seconds. */
-export const DEFAULT_BUDGET = 1_000_000_000;
 
 class Interpreted implements Enterable {
   readonly program: RunnableProgram;

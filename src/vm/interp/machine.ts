@@ -6,38 +6,27 @@
  * that nothing writes, so that each operation exists once. The same bytes are seen as 64-bit and as 32-bit
  * values (word 2n is the low half of register n), which JavaScript engines keep unboxed.
  */
-import { SkepError } from '../../base/errors.ts';
 import type { KernelMemory } from '../../memory/types.ts';
 import { type PacketOffsets, packetContext } from '../../uapi/contexts.ts';
 import { progTypeName } from '../../uapi/prog-types.ts';
 import { MemoryFault, ProgramFault } from '../faults.ts';
 import type { HelperCall } from '../helpers/types.ts';
-import type { Executable, PacketContext, RunContext, Runtime } from '../types.ts';
+import { packetBytes } from '../packet.ts';
+import {
+  type Enterable,
+  MAX_FRAMES,
+  MAX_LOOPS,
+  MAX_TAIL_CALLS,
+  overBudget,
+  type Run,
+  STACK_BYTES,
+} from '../run.ts';
+import type { PacketContext, RunContext, Runtime } from '../types.ts';
 import { FIRST_CONSTANT, type Plan } from './plan.ts';
-import { STACK_BYTES, stackPool, takeStack } from './stacks.ts';
-
-/** MAX_CALL_FRAMES. */
-const MAX_FRAMES = 8;
-/** BPF_MAX_LOOPS: how often a frame's may_goto goes on. */
-const MAX_LOOPS = 8 * 1024 * 1024;
-/** MAX_TAIL_CALL_CNT, for one run. */
-const MAX_TAIL_CALLS = 33;
+import { stackPool, takeStack } from './stacks.ts';
 
 /** The program counter of a program that has ended. */
 export const HALTED = -1;
-
-/** What all programs that one run passes through share. */
-export interface Run {
-  readonly context: RunContext;
-  /** Instructions left. */
-  budget: number;
-  tailCalls: number;
-}
-
-/** An executable that a tail call can enter within a run. */
-export interface Enterable extends Executable {
-  enter(run: Run): bigint;
-}
 
 interface Frame {
   readonly returnTo: number;
@@ -58,8 +47,8 @@ export class Machine implements HelperCall {
   /** Slot of the next instruction; while one runs, it is at `pc - 1`. */
   pc = HALTED;
   private run: Run | undefined;
-  private packet: PacketContext | undefined;
-  private readonly fields: PacketOffsets | undefined;
+  packet: PacketContext | undefined;
+  readonly fields: PacketOffsets | undefined;
   /** The packet's buffer, [start, end); empty where there is none. */
   private bufferStart = 0;
   private bufferEnd = 0;
@@ -196,13 +185,7 @@ export class Machine implements HelperCall {
 
   /** Address of `size` bytes of the packet at `offset`, as classic loads count; 0 where it has none there. */
   packetBytes(offset: number, size: number): number {
-    const { fields, packet } = this;
-    if (fields === undefined || packet === undefined) return 0;
-    const { view } = this.memory;
-    const data = view.getUint32(packet.ctx + fields.data, true);
-    const end = view.getUint32(packet.ctx + fields.data_end, true);
-    const address = classicAddress(packet, data, offset);
-    return address === 0 || address + size > end ? 0 : address;
+    return packetBytes(this, offset, size);
   }
 
   private memoryFault(register: number, off: number, size: number): never {
@@ -215,23 +198,6 @@ export class Machine implements HelperCall {
   }
 
   overBudget(): never {
-    throw new SkepError({
-      code: 'budget',
-      message: `program ${this.plan.program.name} was stopped: it took more instructions than a run may`,
-      where: `instruction ${this.pc}`,
-      hint: 'give the run a larger budget, or the program a shorter loop',
-    });
+    throw overBudget(this.plan.program, this.pc);
   }
-}
-
-/** linux/filter.h: negative offsets of classic loads count from the network and from the link header. */
-const SKF_NET_OFF = -0x100000;
-const SKF_LL_OFF = -0x200000;
-
-function classicAddress(packet: PacketContext, data: number, offset: number): number {
-  if (offset >= 0) return data + offset;
-  const [base, from] =
-    offset >= SKF_NET_OFF ? [packet.networkHeader, SKF_NET_OFF] : [packet.linkHeader, SKF_LL_OFF];
-  if (base === undefined || offset < SKF_LL_OFF) return 0;
-  return base + (offset - from);
 }

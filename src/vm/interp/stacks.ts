@@ -3,9 +3,7 @@
  * Every frame is an allocation of its own, so that running off one is seen.
  */
 import type { KernelMemory } from '../../memory/types.ts';
-
-/** MAX_BPF_STACK. */
-export const STACK_BYTES = 512;
+import { STACK_BYTES } from '../run.ts';
 
 const pools = new WeakMap<KernelMemory, number[]>();
 
