@@ -1,17 +1,17 @@
 /**
- * Maps that an object defines: those that BTF describes (section `.maps`: the types of a struct's members say
- * everything, its bytes nothing) and those of old objects (sections `maps`: struct bpf_map_def).
+ * Maps that BTF describes (section `.maps`): the types of a struct's members say everything, its bytes nothing.
+ * Those of older objects are in legacy-maps.ts.
  *
  * In BTF a number is the length of an array that a member points to (`__uint`), or the value of an enum with
  * one name (`__ulong`); a type is what it points to (`__type`); `values` is an array of pointers to the inner
  * map's definition or to functions, whose elements relocations fill (`__array`).
  */
-import { Reader } from '../base/bytes.ts';
 import { resolvedType, sizeOf } from '../btf/query.ts';
 import type { Btf } from '../btf/read.ts';
 import type { BtfComposite, BtfMember } from '../btf/types.ts';
-import { type ElfSection, relocationTypes, sectionFlags, symbolTypes } from '../elf/elf.ts';
+import { type ElfSection, relocationTypes, symbolTypes } from '../elf/elf.ts';
 import { mapTypes } from '../uapi/map-types.ts';
+import { legacyMaps } from './legacy-maps.ts';
 import { badObject, emptyMap, type ObjectSource, type PlacedMap, within } from './source.ts';
 import type { MapSpec } from './spec.ts';
 
@@ -212,46 +212,6 @@ function btfMaps(source: ObjectSource): PlacedMap[] {
   });
   staticValues(source, section, placed);
   return maps;
-}
-
-/** struct bpf_map_def: type, key_size, value_size, max_entries, map_flags. */
-const legacySize = 20;
-
-function legacyMap(section: ElfSection, place: { name: string; offset: number; end: number }): MapSpec {
-  const size = place.end - place.offset;
-  const bytes = new Reader(section.data, `section '${section.name}'`).slice(place.offset, size);
-  // Four fields are enough, and more are good as long as they ask for nothing.
-  if (size < legacySize - 4 || bytes.subarray(legacySize).some((byte) => byte !== 0)) {
-    throw badObject(
-      `its definition of ${size} bytes is no struct bpf_map_def`,
-      undefined,
-      'define it in SEC(".maps")',
-    );
-  }
-  const reader = new Reader(bytes, 'struct bpf_map_def');
-  return {
-    ...emptyMap(place.name),
-    type: reader.u32(0),
-    keySize: reader.u32(4),
-    valueSize: reader.u32(8),
-    maxEntries: reader.u32(12),
-    flags: size >= legacySize ? reader.u32(16) : 0,
-  };
-}
-
-/** The maps of sections `maps` and `maps/…`. */
-function legacyMaps({ elf }: ObjectSource): PlacedMap[] {
-  const sections = elf.sections.filter(
-    ({ name, flags }) => (name === 'maps' || name.startsWith('maps/')) && (flags & sectionFlags.alloc) !== 0,
-  );
-  return sections.flatMap((section) => {
-    const symbols = elf.symbolsIn(section).filter(({ name }) => name !== '');
-    return symbols.map(({ name, value }, i): PlacedMap => {
-      const end = symbols[i + 1]?.value ?? section.size;
-      const spec = within(`map '${name}'`, () => legacyMap(section, { name, offset: value, end }));
-      return { spec, section, offset: value, isData: false };
-    });
-  });
 }
 
 /** All maps that the object's source defines, those of old objects first. */

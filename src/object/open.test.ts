@@ -158,6 +158,14 @@ for (const name of ['legacy', 'legacy-nobtf']) {
   });
 }
 
+test('maps of tc, which are put into each other by ids', () => {
+  const { inner, outer } = open('tc').maps;
+  assert.equal(inner!.pinning, 'none');
+  assert.deepEqual([outer!.pinning, outer!.pinFolder], ['byName', 'tc/globals']);
+  assert.deepEqual({ ...outer!.inner, name: 'inner' }, inner);
+  assert.deepEqual(outer!.contents, [{ key: Uint8Array.of(1, 0, 0, 0), value: { map: 'inner' } }]);
+});
+
 describe('global variables', () => {
   const spec = open('globals');
   const btf = readBtf(spec.btf!);
@@ -266,6 +274,8 @@ test('CO-RE relocations are told by program', () => {
 describe('what cannot be opened is refused in one line that says where', () => {
   const programs = read('programs');
   const { offset: relocationsAt } = locate(programs, '.relxdp');
+  const tc = read('tc');
+  const tcMaps = locate(tc, 'maps').offset + readElf(tc).symbols.find(({ name }) => name === 'inner')!.value;
   const patch = (bytes: Uint8Array, at: number, value: number): Uint8Array => {
     const copy = Uint8Array.from(bytes);
     copy[at] = value;
@@ -276,6 +286,16 @@ describe('what cannot be opened is refused in one line that says where', () => {
       name: 'an extern that no section of BTF declares',
       input: renamed(read('ksyms'), 'init_task', 'init_tasc'),
       want: /^section 'socket', function 'variable', instruction 0: 'init_tasc' is declared, and not defined \(define it, or/,
+    },
+    {
+      name: 'a map of maps whose model is not there',
+      input: patch(tc, tcMaps + 20, 43),
+      want: /^map 'outer': no map has the id 42 of its inner map$/,
+    },
+    {
+      name: 'a map that is pinned with its object',
+      input: patch(tc, tcMaps + 24, 1),
+      want: /^map 'inner': it is pinned in a folder of its object \(PIN_OBJECT_NS\), which is not supported/,
     },
     {
       name: 'an unknown section',

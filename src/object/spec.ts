@@ -83,6 +83,8 @@ export interface MapSpec {
   numaNode?: number;
   /** 'none', or 'byName': pinned under the BPF file system by its name, and reused from there. */
   pinning: 'none' | 'byName';
+  /** The folder of a pinned map below that of the load: 'tc/globals' for maps that tc shares. */
+  pinFolder?: string;
   /** BTF type ids in the collection's BTF; 0 where there is none. */
   btfKeyTypeId: number;
   btfValueTypeId: number;

@@ -49,7 +49,7 @@ export function createOrReuse(
   { btfFd, pinPath }: { btfFd: number | undefined; pinPath: string },
 ): { fd: number; reused: boolean } {
   if (spec.pinning === 'none') return { fd: createMap(system, spec, btfFd), reused: false };
-  const pathname = `${pinPath}/${spec.name}`;
+  const pathname = [pinPath, spec.pinFolder, spec.name].filter((part) => part !== undefined).join('/');
   const pinned = openPin(system, pathname);
   const fd = pinned ?? createMap(system, spec, btfFd);
   try {
