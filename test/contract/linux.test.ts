@@ -1,8 +1,9 @@
 /** The contract of the seam, on the running Linux kernel where that may be asked. */
+
+import { enterSandbox } from '../support/linux-sandbox.ts';
 import type { Target } from './harness.ts';
 import { runContract } from './harness.ts';
 import { linux } from './linux.ts';
-import { enterSandbox } from './linux-sandbox.ts';
 import { suites } from './suites.ts';
 
 const all = Object.entries(suites).flatMap(([suite, tests]) => tests.map(({ name }) => `${suite}: ${name}`));

@@ -3,8 +3,8 @@ import { readFileSync, rmSync, unlinkSync, writeSync } from 'node:fs';
 import { LinuxSystem } from '../../src/linux/index.ts';
 import { type BpfAttr, type Cmd, commands } from '../../src/uapi/commands.ts';
 import type { Mapping, PerfEventAttr, System, TargetKind } from '../../src/uapi/seam.ts';
+import { libcFunctions, makePinDirectory, Tap } from '../support/linux-sandbox.ts';
 import type { Target, TestProcess } from './harness.ts';
-import { libcFunctions, makePinDirectory, Tap } from './linux-sandbox.ts';
 
 const XDP_DROP = 1;
 const XDP_PASS = 2;

@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { whyNoLinux } from '../support/linux.ts';
+import { whyNoLinux } from './linux.ts';
 
 type Call = (...args: (number | string | Uint8Array | null)[]) => number;
 
