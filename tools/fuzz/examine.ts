@@ -65,7 +65,7 @@ export interface Examination {
 /** Instructions after which a run counts as one without an end: the verifier follows a million. */
 const BUDGET = 4_000_000;
 /** Runs with random inputs, after the one with the candidate's own. */
-const VARIANTS = 3;
+const VARIANTS = 5;
 /** Programs whose exploration is longer are not checked claim by claim: their logs are huge. */
 const CLAIMS_PROCESSED_MAX = 20_000;
 

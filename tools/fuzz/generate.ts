@@ -336,10 +336,15 @@ class Generator {
     if (back === 8 && size === 8) this.set(dst, kind, this.mapOf[src]);
   }
 
+  /** Whether a bound is a little too wide: by one, mostly. */
+  private tooFar(): number {
+    return this.random.chance(this.wrong + 6) ? this.random.pick([1, 1, 1, 2, 8]) : 0;
+  }
+
   /** Bounds `reg` below `limit` (a little too far now and then); false where it jumps to `out` otherwise. */
   private bound(reg: number, limit: number, out: string): void {
     const { random } = this;
-    const far = this.oops() ? limit + random.pick([1, 1, 8]) : limit;
+    const far = limit + this.tooFar();
     const dst = reg as Reg;
     const bits = random.pick([32, 64] as const);
     switch (random.below(6)) {
@@ -485,8 +490,9 @@ class Generator {
     const how = access === 'none' ? 'rw' : access;
     const size = random.pick(sizes);
     if (random.chance(50) || valueSize < size * 2) {
-      const last = valueSize - size + (this.oops() ? 1 : 0);
-      this.access({ base, off: last < 0 ? 0 : random.between(0, last), size, how });
+      const last = valueSize - size + this.tooFar();
+      const off = last < 0 || random.chance(25) ? Math.max(0, last) : random.between(0, last);
+      this.access({ base, off, size, how });
       return;
     }
     const out = this.newLabel();
@@ -652,14 +658,16 @@ class Generator {
     this.packetCheck({ probe, end, out });
     for (let i = random.between(1, 4); i > 0; i--) {
       const size = random.pick(sizes.filter((bytes) => bytes <= length));
-      const last = length - size + (this.oops() ? random.pick([1, 2]) : 0);
+      const last = length - size + this.tooFar();
       const backward = random.chance(15);
       if (this.kinds[data] !== 'packet') break;
       this.access({
         base: backward && this.kinds[probe] === 'packet' ? probe : data,
         off: backward
           ? -size * random.between(1, Math.max(1, Math.floor(length / size)))
-          : random.between(0, last),
+          : random.chance(30)
+            ? last
+            : random.between(0, last),
         size,
       });
     }

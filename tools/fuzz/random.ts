@@ -49,6 +49,7 @@ export class Random {
 
   /** 64 bits, mostly ones that matter. */
   word(): bigint {
+    if (this.chance(25)) return BigInt(this.below(72));
     const low = BigInt(this.immediate());
     return this.chance(60) ? low : (BigInt(this.bits()) << 32n) | BigInt(this.bits());
   }

@@ -6,7 +6,7 @@ import { openObject } from '../../src/object/index.ts';
 import type { MapSpec } from '../../src/object/spec.ts';
 import { progTypeName } from '../../src/uapi/prog-types.ts';
 import { type FuzzedType, fuzzedTypes } from './candidate.ts';
-import { FIRST_MAP_FD, worldMaps } from './world.ts';
+import { FIRST_MAP_FD, jumpsFds, PROG_ARRAY, worldMaps } from './world.ts';
 
 export interface SeedProgram {
   readonly type: FuzzedType;
@@ -14,8 +14,9 @@ export interface SeedProgram {
 }
 
 /** The fd of the map of the world that is most like `spec`. */
-function likeMap(spec: MapSpec | undefined): number {
+function likeMap(spec: MapSpec | undefined, type: FuzzedType): number {
   if (spec === undefined) return FIRST_MAP_FD;
+  if (spec.type === PROG_ARRAY) return jumpsFds[type];
   const unlike = worldMaps.map(
     (map) =>
       (map.type === spec.type ? 0 : 100) +
@@ -41,7 +42,7 @@ export function seedPrograms(files: readonly string[]): SeedProgram[] {
         for (const reference of made.references) {
           const insn = slots[reference.slot];
           if (insn?.op !== 'ldimm64') return [];
-          const lo = likeMap(spec.maps[reference.map]);
+          const lo = likeMap(spec.maps[reference.map], type);
           const isValue = reference.kind === 'mapValue';
           slots[reference.slot] = isValue
             ? { ...insn, pseudo: 'mapValue', lo: FIRST_MAP_FD, hi: reference.offset }

@@ -13,7 +13,7 @@ import type { Random } from './random.ts';
 
 const HASH = 1;
 const ARRAY = 2;
-const PROG_ARRAY = 3;
+export const PROG_ARRAY = 3;
 const PERCPU_ARRAY = 6;
 const F_RDONLY_PROG = 128;
 const F_WRONLY_PROG = 256;
