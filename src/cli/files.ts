@@ -32,7 +32,7 @@ function takeInput(path: string): void {
 }
 
 /** More than any object, program or packet has; a device or a pipe that never ends is stopped here. */
-const INPUT_MAX = 1 << 28;
+const INPUT_MAX = 1 << 26;
 const CHUNK = 1 << 18;
 
 /** The whole of a file. */

@@ -172,7 +172,7 @@ test('other files that are wrong', () => {
   const firewall = example('firewall.bpf.o');
   const cases: { args: string[]; input?: string; want: RegExp }[] = [
     { args: ['run', firewall, '--pcap', files.path('none')], want: /none: no such file/ },
-    { args: ['verify', '/dev/zero'], want: /\/dev\/zero: it has more than 256 MiB/ },
+    { args: ['verify', '/dev/zero'], want: /\/dev\/zero: it has more than 64 MiB/ },
     { args: ['run', firewall, '--strace', files.path('none')], want: /none: no such file/ },
     { args: ['prog', 'run', firewall, '--data-in', files.path('none')], want: /none: no such file/ },
     {
