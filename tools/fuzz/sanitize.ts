@@ -136,7 +136,7 @@ class WatchedMachine extends Machine {
   }
 
   private touchOther(address: number, size: number): void {
-    const { context, contextBytes, privileged } = this.given;
+    const { context, contextBytes } = this.given;
     const { packet } = context;
     const inContext = address >= context.ctx && address + size <= context.ctx + contextBytes;
     const inPacket =
@@ -149,11 +149,16 @@ class WatchedMachine extends Machine {
       if (this.access === 'read') continue;
       if ((this.writeMarks & ADDRESS) === 0) this.tainted.delete(at);
       else {
-        if (!privileged) this.hole('an address gets out into memory that others see');
+        this.letOut();
         this.tainted.add(at);
-        this.impure = true;
       }
     }
+  }
+
+  /** An address gets where others see it, which Linux allows with CAP_PERFMON. */
+  private letOut(): void {
+    if (!this.given.privileged) this.hole('an address gets out into memory that others see');
+    this.impure = true;
   }
 
   private touchValue(address: number, size: number): void {
@@ -285,6 +290,7 @@ class WatchedMachine extends Machine {
   private afterHelper(id: number): void {
     const { marks } = this;
     const map = this.mapIn1;
+    if ((this.readMarks & ADDRESS) !== 0) this.letOut();
     marks.fill(UNWRITTEN, 0, CALLER_SAVED);
     const value = this.u32[0]!;
     marks[0] = id === MAP_LOOKUP && value !== 0 ? ADDRESS : 0;
