@@ -18,7 +18,10 @@ const kernel = {
   value: 'NAME',
   summary: "'embedded' (the default), or 'linux': the running kernel, by bpf(2)",
 } as const;
-const map = { value: 'NAME', summary: 'the map of that name only' } as const;
+const map = {
+  value: 'NAME',
+  summary: 'the map of that name only; with --kernel linux, also by its id or pin',
+} as const;
 
 /** How a program gets its input: shared by the commands that run one. */
 const sources = {
@@ -133,10 +136,12 @@ export const commands: readonly Command[] = [
     usage: 'FILE [options] [-- CMD [ARG...]]',
     operands: [0, 1],
     summary: 'load an object, run it on what is given, and list its maps',
-    details: [`A FILE is needed: ${noObject}.`],
-    options: { map, ...sources, ...common },
-    json: '[{ name, type, keySize, valueSize, maxEntries, flags, entries }]',
-    examples: ['skep map show firewall.bpf.o'],
+    details: [
+      `A FILE is needed: ${noObject}. With --kernel linux, it is about the maps of the running kernel.`,
+    ],
+    options: { map, ...sources, kernel, ...common },
+    json: '[{ id?, name, type, keySize, valueSize, maxEntries, flags, entries? }]',
+    examples: ['skep map show firewall.bpf.o', 'skep map show --kernel linux'],
     takesCommand: true,
     run: async (invocation) => (await import('./map.ts')).show(invocation),
   },
@@ -145,10 +150,15 @@ export const commands: readonly Command[] = [
     usage: 'FILE [options] [-- CMD [ARG...]]',
     operands: [0, 1],
     summary: 'load an object, run it on what is given, and print what its maps hold',
-    details: [`A FILE is needed: ${noObject}.`],
-    options: { map, ...sources, ...common },
+    details: [
+      `A FILE is needed: ${noObject}. With --kernel linux, it is about the maps of the running kernel.`,
+    ],
+    options: { map, ...sources, kernel, ...common },
     json: '[{ name, type, entries: [{ key, value }] }]',
-    examples: ['skep map dump syscount.bpf.o --strace ls.strace --map counts --json'],
+    examples: [
+      'skep map dump syscount.bpf.o --strace ls.strace --map counts --json',
+      'skep map dump --kernel linux --map counts',
+    ],
     takesCommand: true,
     run: async (invocation) => (await import('./map.ts')).dump(invocation),
   },

@@ -3,12 +3,14 @@
  */
 import { usageError } from './args.ts';
 import type { Invocation } from './invocation.ts';
+import { dumpLive, showLive, wantsLiveMaps } from './live-maps.ts';
 import { chosenMaps, mapContents, printMaps } from './maps.ts';
 import { exitCodeOf, inputsOf, play } from './play.ts';
 import { type Session, startSession } from './session.ts';
 import { formatTable } from './table.ts';
 
 export async function show(invocation: Invocation): Promise<number> {
+  if (wantsLiveMaps(invocation)) return showLive(invocation);
   const { session, exitCode } = await played(invocation);
   const maps = chosenMaps(session, invocation.value('map')).map(([name, map]) => ({
     name,
@@ -42,6 +44,7 @@ const columns = [
 ] as const;
 
 export async function dump(invocation: Invocation): Promise<number> {
+  if (wantsLiveMaps(invocation)) return dumpLive(invocation);
   const { session, exitCode } = await played(invocation);
   const maps = chosenMaps(session, invocation.value('map'));
   if (invocation.json) invocation.printJson(maps.map(([name, map]) => mapContents(name, map)));
@@ -54,7 +57,7 @@ async function played(invocation: Invocation): Promise<{ session: Session; exitC
   if (invocation.operands.length === 0) {
     throw usageError(
       'each command line starts a fresh embedded kernel, so there are no maps to show',
-      'give an object: skep map show FILE',
+      'give an object: skep map show FILE, or --kernel linux for the maps of the running kernel',
     );
   }
   const inputs = inputsOf(invocation);

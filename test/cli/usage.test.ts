@@ -38,7 +38,7 @@ test('a wrong command line: one line, exit code 2', () => {
     { args: ['verify'], want: "skep: 'skep verify' wants a FILE (skep verify FILE [options])\n" },
     {
       args: ['map', 'show'],
-      want: 'skep: each command line starts a fresh embedded kernel, so there are no maps to show (give an object: skep map show FILE)\n',
+      want: 'skep: each command line starts a fresh embedded kernel, so there are no maps to show (give an object: skep map show FILE, or --kernel linux for the maps of the running kernel)\n',
     },
     {
       args: ['run', object, '--', 'ls'],
