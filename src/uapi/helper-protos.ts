@@ -42,7 +42,11 @@ export type ArgKind =
   | 'releaseRingbufMem'
   | 'spinLock'
   /** A string in a read-only map. */
-  | 'constStr';
+  | 'constStr'
+  /** A static function that the helper calls. */
+  | 'func'
+  /** A pointer into the stack, passed on to such a function; may be NULL. */
+  | 'stackOrNull';
 
 export type ReturnKind =
   | 'int'
@@ -475,6 +479,8 @@ export const helperProtos: Readonly<Partial<Record<HelperName, HelperProto>>> = 
     on: ['sched_cls', 'sched_act', 'xdp'],
   },
   ktime_get_tai_ns: { ret: 'int', args: [] },
+  for_each_map_elem: { ret: 'int', args: ['mapPtr', 'func', 'stackOrNull', 'any'] },
+  loop: { ret: 'int', args: ['any', 'func', 'stackOrNull', 'any'] },
 };
 
 /** Whether a program of this type may call the helper, licence and capabilities aside. */

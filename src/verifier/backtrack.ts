@@ -198,6 +198,7 @@ function backtrackCall(
     wanted.frame--;
     return 'stop';
   }
+  if (env.callsBack[at] === 1 && at !== step.subsequent - 1) return leaveCallback(wanted);
   wanted.clearReg(0);
   if (((wanted.regs[wanted.frame] as number) & ARGS) !== 0) return 'fallback';
   if (insn.kind === 'helper' && insn.imm === helpers.tail_call.id && step.subsequent - at !== 1) {
@@ -206,11 +207,23 @@ function backtrackCall(
   return 'on';
 }
 
+/** Back from the entry of a callback to the call of its helper, which made up its arguments. */
+function leaveCallback(wanted: Wanted): 'stop' | 'fallback' {
+  const regs = (wanted.regs[wanted.frame] as number) & ~ARGS;
+  if (regs !== 0 || wanted.hasSlots(wanted.frame) || wanted.frame === 0) return 'fallback';
+  wanted.clear(wanted.frame);
+  wanted.frame--;
+  return 'stop';
+}
+
 function backtrackExit(env: Env, step: Step, wanted: Wanted): 'stop' | 'fallback' {
   const before = env.insns[step.subsequent - 1];
   const fromCall = before?.op === 'call' && before.kind === 'subprog';
   const r0 = fromCall && wanted.hasReg(0);
   wanted.clearReg(0);
+  if (step.subsequent >= 0 && env.callsBack[step.subsequent] === 1) {
+    for (let reg = 1; reg <= 5; reg++) wanted.clearReg(reg);
+  }
   if (wanted.frame + 1 >= MAX_FRAMES) return 'fallback';
   wanted.frame++;
   wanted.clear(wanted.frame);

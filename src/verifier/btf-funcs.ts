@@ -72,8 +72,9 @@ function describe(env: Env, at: { btf: Btf; id: number; index: number }, subprog
   if (func.linkage !== btfLinkages.global) return;
   if (index === 0) {
     // The entry's signature is only looked at; one that does not fit is said and ignored.
-    if (!isInt)
-      env.mainWarning = `Global function ${func.name}() doesn't return scalar. Only those are supported.\n`;
+    env.mainWarning = isInt
+      ? argWarning(btf, proto.parameters)
+      : `Global function ${func.name}() doesn't return scalar. Only those are supported.\n`;
     return;
   }
   subprog.isGlobal = true;
@@ -83,6 +84,19 @@ function describe(env: Env, at: { btf: Btf; id: number; index: number }, subprog
     kinds.map((kind) => kind ?? 'scalar'),
   );
   if (kinds.includes(undefined) || !isInt) env.unsupportedGlobals.add(index);
+}
+
+/** An argument that points to something of no known size. */
+function argWarning(btf: Btf, parameters: readonly { readonly type: number }[]): string {
+  for (const [i, { type }] of parameters.entries()) {
+    const pointer = resolvedType(btf, type);
+    if (pointer.kind !== 'ptr') continue;
+    const target = resolvedType(btf, pointer.type);
+    if (target.kind !== 'void' && target.kind !== 'fwd') continue;
+    const text = target.kind === 'fwd' ? `FWD ${target.name}` : 'UNKNOWN ';
+    return `arg#${i} reference type('${text}') size cannot be determined: -22\n`;
+  }
+  return '';
 }
 
 function argKind(btf: Btf, id: number): 'scalar' | 'ctx' | undefined {

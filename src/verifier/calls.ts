@@ -1,7 +1,9 @@
 /** Calls of subprograms and returns from them (check_func_call, prepare_func_exit). */
 
+import { checkCallbackResult } from './callbacks.ts';
 import { forgetPackets } from './effects.ts';
 import type { Env, Subprog } from './env.ts';
+import { previousEntry, widen } from './may-goto.ts';
 import { printState } from './print.ts';
 import { newFrame, setNotInit, setScalar, typeOf } from './regs.ts';
 import { regAt } from './state/frame.ts';
@@ -62,8 +64,9 @@ export function returnFromSubprog(env: Env): void {
   if (typeOf(callee, regAt(0)) === regTypes.stack) {
     env.reject('EINVAL', 'cannot return stack pointer to the caller');
   }
-  caller.copyReg(regAt(0), regAt(0), callee);
-  env.insn = callee.callsite + 1;
+  if (callee.inCallback) checkCallbackResult(env);
+  else caller.copyReg(regAt(0), regAt(0), callee);
+  env.insn = callee.inCallback ? callee.callsite : callee.callsite + 1;
   if (env.log.on) {
     env.write('returning from callee:\n');
     printState(env, state, { frame: callee.frameNo, all: true });
@@ -72,4 +75,7 @@ export function returnFromSubprog(env: Env): void {
   }
   state.frames.length = state.curFrame;
   state.curFrame--;
+  if (!callee.inCallback) return;
+  const previous = previousEntry(env, state);
+  if (previous !== undefined) widen(env, previous, state);
 }

@@ -4,7 +4,7 @@
  * where the exploration remembers and compares states (prune points) and where it keeps history (jump points).
  */
 
-import { helperChangesPacket, markSubprogChangesPacket } from './effects.ts';
+import { callsBack, helperChangesPacket, markSubprogChangesPacket } from './effects.ts';
 import type { Env } from './env.ts';
 
 const DISCOVERED = 0x10;
@@ -20,6 +20,7 @@ const OP_CALL = 0x80;
 const OP_EXIT = 0x90;
 const OP_JCOND = 0xe0;
 const SRC_SUBPROG = 1;
+const SRC_FUNC = 4;
 
 class Walk {
   readonly env: Env;
@@ -68,6 +69,7 @@ class Walk {
     const raw = env.raw(slot);
     const cls = raw.opcode & 7;
     if (cls !== CLASS_JMP && cls !== CLASS_JMP32) {
+      if (raw.opcode === WIDE_LOAD && raw.src === SRC_FUNC) return this.visitCallee(slot, 2);
       return this.push(slot, slot + (raw.opcode === WIDE_LOAD ? 2 : 1), FALLTHROUGH);
     }
     switch (raw.opcode & 0xf0) {
@@ -94,10 +96,23 @@ class Walk {
     const { env } = this;
     const raw = env.raw(slot);
     if (raw.src === 0 && helperChangesPacket(raw.imm)) markSubprogChangesPacket(env, slot);
+    if (raw.src === 0 && callsBack(raw.imm)) {
+      // Callbacks come back to the call itself, where the exploration sees whether they converge.
+      mark(env, slot);
+      env.forceCheckpoint[slot] = env.callsBack[slot] = 1;
+    }
+    if (raw.src === SRC_SUBPROG) return this.visitCallee(slot, 1);
     if (this.push(slot, slot + 1, FALLTHROUGH)) return true;
     mark(env, slot + 1);
-    if (raw.src !== SRC_SUBPROG) return false;
-    const callee = slot + 1 + raw.imm;
+    return false;
+  }
+
+  /** An instruction of `slots` slots that calls a subprogram, or takes its address to call it. */
+  private visitCallee(slot: number, slots: number): boolean {
+    const { env } = this;
+    if (this.push(slot, slot + slots, FALLTHROUGH)) return true;
+    mark(env, slot + slots);
+    const callee = slot + 1 + env.raw(slot).imm;
     env.prunePoint[slot] = 1;
     const target = env.subprogs[env.subprogAt(callee)];
     if (target?.changesPacket === true) markSubprogChangesPacket(env, slot);

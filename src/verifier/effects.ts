@@ -30,6 +30,19 @@ const changers: ReadonlySet<HelperName> = new Set([
   'tail_call',
 ]);
 
+/** Helpers that call a function of the program while they run (is_sync_callback_calling_function). */
+const callers: ReadonlySet<HelperName> = new Set([
+  'for_each_map_elem',
+  'find_vma',
+  'loop',
+  'user_ringbuf_drain',
+]);
+
+export function callsBack(id: number): boolean {
+  const name = helperName(id);
+  return name !== undefined && callers.has(name);
+}
+
 export function helperChangesPacket(id: number): boolean {
   const name = helperName(id);
   return name !== undefined && changers.has(name);

@@ -48,7 +48,8 @@ export interface Subprog {
 /** What a two-slot load puts into its register. */
 export type WideLoad =
   | { readonly kind: 'map'; readonly map: number }
-  | { readonly kind: 'value'; readonly map: number; readonly offset: number };
+  | { readonly kind: 'value'; readonly map: number; readonly offset: number }
+  | { readonly kind: 'func'; readonly subprog: number };
 
 /** A branch that is still to be explored. */
 export interface Pending {
@@ -95,6 +96,8 @@ export class Env {
   readonly prunePoint: Uint8Array;
   readonly jumpPoint: Uint8Array;
   readonly forceCheckpoint: Uint8Array;
+  /** Calls of helpers that call back. */
+  readonly callsBack: Uint8Array;
   /** Registers that are read before they are written, by slot: bit n is rn. */
   readonly liveRegs: Uint16Array;
   /** Kept by precision.ts: what makes an instruction of interest to it. */
@@ -124,6 +127,10 @@ export class Env {
   exploreAluLimits = false;
   /** By slot of a tail call: its map, or -1 where paths disagree. */
   readonly tailCallMaps = new Map<number, number>();
+  /** By slot of a bpf_loop call: its callback, or -1 where it cannot be inlined. */
+  readonly loopCallbacks = new Map<number, number>();
+  /** By slot of a call that goes over a map: the map, or -1 where paths disagree. */
+  readonly forEachMaps = new Map<number, number>();
   /** The end of the last byte of the context that the program touches. */
   maxCtxOffset = 0;
   /** Why the program is refused, where the log's last line does not say. */
@@ -175,6 +182,7 @@ export class Env {
     this.prunePoint = new Uint8Array(this.count);
     this.jumpPoint = new Uint8Array(this.count);
     this.forceCheckpoint = new Uint8Array(this.count);
+    this.callsBack = new Uint8Array(this.count);
     this.liveRegs = new Uint16Array(this.count);
     this.scc = new Uint32Array(this.count);
     this.backtracked = new Uint16Array(this.count);

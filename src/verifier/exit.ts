@@ -74,6 +74,13 @@ export function checkReturn(env: Env): void {
     );
   }
   markPrecise(env, 0);
+  checkRange(env, range, 'At program exit');
+}
+
+/** r0 lies within `range` (retval_range_within, verbose_invalid_scalar). */
+export function checkRange(env: Env, range: Range, where: string): void {
+  const frame = env.frame;
+  const r0 = regAt(0);
   const smin = frame.i64[r0 + SMIN] as bigint;
   const smax = frame.i64[r0 + SMAX] as bigint;
   if (BigInt(range[0]) <= smin && smax <= BigInt(range[1])) return;
@@ -82,6 +89,6 @@ export function checkReturn(env: Env): void {
   if (smax < S64_MAX) has += ` smax=${smax}`;
   env.reject(
     'EINVAL',
-    `At program exit the register R0 has${has === '' ? ' unknown scalar value' : has} should have been in [${range[0]}, ${range[1]}]`,
+    `${where} the register R0 has${has === '' ? ' unknown scalar value' : has} should have been in [${range[0]}, ${range[1]}]`,
   );
 }

@@ -41,6 +41,8 @@ export interface CallFacts {
   refObjId: number;
   releaseReg: number;
   memSize: number;
+  /** The function that the helper calls. */
+  callback: number;
   /** The largest size passed, which bounds some results. */
   sizeMax: bigint;
 }
@@ -86,6 +88,8 @@ const accepted: Readonly<Record<Exclude<ArgKind, 'any'>, readonly RegType[]>> = 
   releaseRingbufMem: [regTypes.mem | typeFlags.ringbuf],
   spinLock: [regTypes.mapValue],
   constStr: [regTypes.mapValue],
+  func: [regTypes.func],
+  stackOrNull: [regTypes.stack],
 };
 
 /** Helpers whose socket argument may also be a kernel pointer (ARG_PTR_TO_BTF_ID_SOCK_COMMON). */
@@ -104,6 +108,7 @@ const nullable: ReadonlySet<ArgKind> = new Set([
   'memOrNull',
   'memOrNullUninit',
   'mapValueOrNullArg',
+  'stackOrNull',
 ]);
 const written: ReadonlySet<ArgKind> = new Set(['memUninit', 'memOrNullUninit', 'memRw', 'mapValueUninit']);
 const uninit: ReadonlySet<ArgKind> = new Set(['memUninit', 'memOrNullUninit', 'mapValueUninit']);
@@ -227,6 +232,9 @@ function checkValue(env: Env, arg: Arg & { kind: ArgKind; reg: number }, facts: 
   switch (kind) {
     case 'mapPtr':
       facts.map = word(frame, r, AUX0);
+      return;
+    case 'func':
+      facts.callback = word(frame, r, AUX0);
       return;
     case 'mapKey':
       checkKey(env, reg, facts);

@@ -3,6 +3,7 @@ import { type HelperProto, helperAllowed, helperProtos, type ReturnKind } from '
 import { type HelperName, helperName } from '../uapi/helpers.ts';
 import { mapTypeName, mapTypes } from '../uapi/map-types.ts';
 import { pushBranch } from './branches.ts';
+import { callBack } from './callbacks.ts';
 import { isConst, syncBounds } from './domain/index.ts';
 import { forgetPackets, helperChangesPacket } from './effects.ts';
 import type { Env } from './env.ts';
@@ -93,6 +94,7 @@ export function callHelper(env: Env, id: number): void {
     refObjId: 0,
     releaseReg: -1,
     memSize: 0,
+    callback: -1,
     sizeMax: 0n,
   };
   checkArgs(env, proto, facts);
@@ -103,6 +105,7 @@ export function callHelper(env: Env, id: number): void {
   }
   release(env, facts);
   checkSpecial(env, name);
+  if (facts.callback >= 0) callBack(env, facts);
   for (let reg = 0; reg < CALLER_SAVED; reg++) {
     setNotInit(env.frame, regAt(reg));
     env.touchReg(reg);

@@ -12,7 +12,7 @@ import { Comparison } from './states-equal.ts';
 import { bucketOf } from './visited.ts';
 
 export function doMayGoto(env: Env, off: number): void {
-  const previous = previousEntry(env);
+  const previous = env.state.parent === undefined ? undefined : previousEntry(env, env.state.parent);
   const through = pushBranch(env, { insn: env.insn + 1, prev: env.insn });
   through.mayGotoDepth++;
   if (previous !== undefined) widen(env, previous, through);
@@ -20,9 +20,7 @@ export function doMayGoto(env: Env, off: number): void {
 }
 
 /** The state of the last time round: here, in the same calls, and still open (find_prev_entry). */
-export function previousEntry(env: Env): State | undefined {
-  const cur = env.state.parent;
-  if (cur === undefined) return undefined;
+export function previousEntry(env: Env, cur: State): State | undefined {
   const list: readonly Checkpoint[] = env.checkpoints[bucketOf(env)] ?? [];
   for (let i = list.length - 1; i >= 0; i--) {
     const { state } = list[i] as Checkpoint;

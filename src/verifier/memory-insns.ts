@@ -88,6 +88,13 @@ export function doWideLoad(env: Env, insn: InsnOf<'ldimm64'>): void {
     setKnown(frame, r, (BigInt(insn.hi) << 32n) | BigInt(insn.lo >>> 0));
     return;
   }
+  if (load.kind === 'func') {
+    if (env.input.funcInfo === undefined) env.reject('EINVAL', 'missing btf func_info');
+    if (env.subprogs[load.subprog]?.isGlobal !== false) env.reject('EINVAL', 'callback function not static');
+    setPointer(frame, r, regTypes.func);
+    frame.i32[2 * r + AUX0] = load.subprog;
+    return;
+  }
   setPointer(frame, r, load.kind === 'map' ? regTypes.constMapPtr : regTypes.mapValue);
   frame.i32[2 * r + AUX0] = load.map;
   if (load.kind === 'value') frame.i32[2 * r + OFF] = load.offset;

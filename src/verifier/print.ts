@@ -21,7 +21,9 @@ export function printState(env: Env, state: State, what: { frame: number; all: b
   const scratched: Scratched | undefined = what.all
     ? undefined
     : { regs: env.scratchedRegs, slotsLow: env.scratchedLow, slotsHigh: env.scratchedHigh };
-  env.write(`${stateText({ frame, names: names(env), scratched, refs: state.refs })}\n`);
+  env.write(
+    `${stateText({ frame, names: names(env), scratched, refs: state.refs, ...(frame.inCallback ? { suffix: ' cb' } : {}) })}\n`,
+  );
   if (!what.all) env.scratchedRegs = env.scratchedLow = env.scratchedHigh = 0;
 }
 
@@ -45,6 +47,7 @@ function wideLoadText(env: Env, slot: number): string | undefined {
   const load = env.wideLoads.get(slot);
   if (load === undefined) return undefined;
   if (!env.allowLeaks) return '0x0';
+  if (load.kind === 'func') return `0x${env.raw(slot).imm.toString(16)}`;
   const map = env.map(load.map);
   const address = load.kind === 'map' ? map.address : (map.valueAddress ?? map.address) + load.offset;
   return `0x${address.toString(16)}`;

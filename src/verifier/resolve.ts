@@ -63,7 +63,8 @@ function resolveLoad(env: Env, slot: number): void {
     env.reject('EINVAL', `ldimm64 unable to resolve ksym by BTF id ${raw.imm}`);
   }
   if (raw.src === SRC_FUNC) {
-    env.reject('EINVAL', 'callback functions are not supported');
+    env.wideLoads.set(slot, { kind: 'func', subprog: env.subprogStarting(slot + raw.imm + 1) });
+    return;
   }
   const byIndex = raw.src === 5 || raw.src === 6;
   const asValue = raw.src === 2 || raw.src === 6;

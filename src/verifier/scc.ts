@@ -18,7 +18,8 @@ export function findLoops(env: Env): void {
   let loops = 0;
   const close = (root: number): void => {
     const to = env.successors(root);
-    const isLoop = stack[stack.length - 1] !== root || to.includes(root);
+    // A call of a helper that calls back is a loop of its own.
+    const isLoop = stack[stack.length - 1] !== root || to.includes(root) || env.callsBack[root] === 1;
     if (isLoop) loops++;
     for (;;) {
       const slot = stack.pop() as number;

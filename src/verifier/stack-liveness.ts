@@ -145,13 +145,19 @@ export class StackLiveness {
     }
   }
 
+  /** Where a caller goes on: after its call, or at it where callbacks come back to it. */
+  private resumesAt(state: State, frame: number): number {
+    const { callsite } = state.frames[frame + 1] as Frame;
+    return this.env.callsBack[callsite] === 1 ? callsite : callsite + 1;
+  }
+
   /** The slots of frame `no` that it, or what it calls, may still read. */
   private liveSlots(state: State, chain: readonly Instance[], no: number): [low: number, high: number] {
     let low = 0;
     let high = 0;
     for (let inner = no; inner <= state.curFrame; inner++) {
       const instance = chain[inner] as Instance;
-      const insn = inner === state.curFrame ? state.insn : (state.frames[inner + 1] as Frame).callsite + 1;
+      const insn = inner === state.curFrame ? state.insn : this.resumesAt(state, inner);
       const { live } = instance.masks[no] as Masks;
       const at = 2 * (insn - instance.subprog.start);
       low |= live[at] as number;

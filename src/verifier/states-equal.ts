@@ -199,7 +199,7 @@ export function statesEqual(env: Env, old: State, at: { insn: number; exact: Exa
   for (let no = 0; no <= old.curFrame; no++) {
     const a = old.frames[no] as Frame;
     const b = cur.frames[no] as Frame;
-    if (a.callsite !== b.callsite) return false;
+    if (a.callsite !== b.callsite || a.callbackDepth > b.callbackDepth) return false;
     const insn = no === old.curFrame ? at.insn : (old.frames[no + 1] as Frame).callsite;
     const live = (env.liveRegs[insn] as number) | (1 << 10);
     if (!comparison.regs(a, b, live) || !comparison.stack(a, b)) return false;

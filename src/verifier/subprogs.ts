@@ -102,7 +102,8 @@ function callsOf(env: Env): (readonly { slot: number; callee: number }[])[] {
     const calls: { slot: number; callee: number }[] = [];
     for (let slot = subprog.start; slot < subprog.end; slot++) {
       const raw = env.raw(slot);
-      if (raw.opcode !== CALL || raw.src !== SRC_SUBPROG) continue;
+      const isFunc = raw.opcode === WIDE_LOAD && raw.src === SRC_FUNC;
+      if (!isFunc && (raw.opcode !== CALL || raw.src !== SRC_SUBPROG)) continue;
       calls.push({ slot, callee: env.subprogStarting(slot + raw.imm + 1) });
     }
     return calls;

@@ -86,6 +86,7 @@ function convergesTo(env: Env, old: State): boolean {
   if (isMayGoto && old.mayGotoDepth !== env.state.mayGotoDepth) {
     if (statesEqual(env, old, { insn: env.insn, exact: 'range' })) return true;
   }
+  if (env.callsBack[env.insn] === 1) return statesEqual(env, old, { insn: env.insn, exact: 'range' });
   if (isLoop(env, old)) rejectLoop(env, old);
   return false;
 }
@@ -103,7 +104,9 @@ function prune(env: Env, bucket: number): void {
 function isLoop(env: Env, old: State): boolean {
   if (!maybeLooping(env, old)) return false;
   return (
-    statesEqual(env, old, { insn: env.insn, exact: 'exact' }) && old.mayGotoDepth === env.state.mayGotoDepth
+    statesEqual(env, old, { insn: env.insn, exact: 'exact' }) &&
+    old.mayGotoDepth === env.state.mayGotoDepth &&
+    old.callbackDepth === env.state.callbackDepth
   );
 }
 

@@ -53,6 +53,10 @@ export class Frame {
   callsite = -1;
   frameNo = 0;
   subprog = 0;
+  /** Called by a helper, which it returns to. */
+  inCallback = false;
+  /** How often the call at hand has called back. */
+  callbackDepth = 0;
 
   constructor(capacity: number) {
     this.reserve(capacity);
@@ -97,6 +101,8 @@ export class Frame {
     this.callsite = other.callsite;
     this.frameNo = other.frameNo;
     this.subprog = other.subprog;
+    this.inCallback = other.inCallback;
+    this.callbackDepth = other.callbackDepth;
   }
 
   clone(): Frame {

@@ -54,6 +54,8 @@ export class State {
   history: HistoryEntry[] = [];
   /** Depth of may_goto instructions taken. */
   mayGotoDepth = 0;
+  /** Callbacks entered. */
+  callbackDepth = 0;
 
   get frame(): Frame {
     return this.frames[this.curFrame] as Frame;
@@ -73,6 +75,7 @@ export class State {
     copy.dfsDepth = this.dfsDepth;
     copy.history = this.history.slice();
     copy.mayGotoDepth = this.mayGotoDepth;
+    copy.callbackDepth = this.callbackDepth;
     return copy;
   }
 }
