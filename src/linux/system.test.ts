@@ -1,6 +1,7 @@
 /** What only the running kernel has; what it shares with the embedded one is in the contract. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { openSync } from 'node:fs';
 import { test } from 'node:test';
 import { whyNoLinux } from '../../test/support/linux.ts';
 import { assemble } from '../asm/index.ts';
@@ -127,6 +128,15 @@ live('a ring buffer wakes its reader, and the record is where the pages say', as
   assert.equal(view.getUint32(PAGE, true), 8, 'its length');
   assert.equal(view.getBigUint64(PAGE + 8, true), 0x1122334455667788n);
   mapping.unmap();
+});
+
+live('read fills the part of a buffer that it is given', (s, own) => {
+  const fd = own(openSync('/proc/self/comm', 'r'));
+  const bytes = new Uint8Array(8);
+  assert.equal(s.read(fd, bytes.subarray(2, 6)), 4);
+  assert.deepEqual([...bytes.subarray(0, 2), ...bytes.subarray(6)], [0, 0, 0, 0]);
+  assert.ok(bytes.subarray(2, 6).every((byte) => byte !== 0));
+  throws(() => s.read(9999, bytes), 'EBADF');
 });
 
 live('what cannot be waited for', async (s, own) => {

@@ -23,6 +23,9 @@ const perfAttr = { size: 64, type: 0, sizeAt: 4, config: 8, samplePeriod: 16 } a
 /** Capabilities that bpf(2) asks for (capabilities(7)), as bits of CapEff. */
 const capabilities = { CAP_SYS_ADMIN: 1n << 21n, CAP_BPF: 1n << 39n } as const;
 
+/** Calls are synchronous, so one is enough for every system of a thread. */
+let shared: Marshaller | undefined;
+
 export class LinuxSystem implements System {
   readonly #libc: Libc;
   readonly #marshaller: Marshaller;
@@ -32,7 +35,8 @@ export class LinuxSystem implements System {
    */
   constructor() {
     this.#libc = openLibc();
-    this.#marshaller = new Marshaller(this.#libc);
+    shared ??= new Marshaller(this.#libc);
+    this.#marshaller = shared;
   }
 
   bpf<C extends Cmd>(cmd: C, attr: BpfAttr<C>): number {

@@ -1,5 +1,7 @@
 /** The example programs on the running kernel, attached for real where only this test can notice. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createReadStream, existsSync, readFileSync, writeSync } from 'node:fs';
 import process from 'node:process';
 import { test } from 'node:test';
@@ -8,6 +10,7 @@ import { LinuxKernel } from '../../src/linux-kernel.ts';
 import { openObject } from '../../src/object/index.ts';
 import { readCapture } from '../../src/packet/index.ts';
 import { type Collection, Kernel, type KernelHandle, type Link, setVariables } from '../../src/user/index.ts';
+import { assertEventually } from '../contract/harness.ts';
 import { enterSandbox, Tap } from '../support/linux-sandbox.ts';
 
 const file = (name: string): URL => new URL(`../../examples/${name}`, import.meta.url);
@@ -78,6 +81,30 @@ test('the counter of system calls sees those of this process', { skip }, () => {
   } finally {
     collection.close();
   }
+});
+
+test('a process that is killed leaves nothing attached', { skip }, async () => {
+  const source = (name: string): string =>
+    new URL(`../../src/${name}`, import.meta.url).href + import.meta.url.slice(-3);
+  const script = `
+    const { LinuxKernel } = await import('${source('linux-kernel')}');
+    const { openObject, setVariables } = await import('${source('index')}');
+    const { readFileSync } = await import('node:fs');
+    const spec = openObject(readFileSync(new URL('${file('syscount.bpf.o')}')));
+    setVariables(spec, { target_pid: process.pid, read_number: 0xffffffff });
+    const link = new LinuxKernel().load(spec).program('count_syscall').attach();
+    console.log(link.info().id);
+    setInterval(() => {}, 1000);`;
+  const child = spawn(process.execPath, ['--conditions=source', '--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const kernel = new LinuxKernel();
+  const [line] = await once(child.stdout, 'data');
+  const id = Number(String(line));
+  assert.ok(kernel.linkIds().includes(id));
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  await assertEventually(() => !kernel.linkIds().includes(id), 'the link should be gone');
 });
 
 test('a pin outlives its handle, and is opened as what it is', { skip }, () => {
