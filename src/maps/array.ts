@@ -57,6 +57,12 @@ export function arrayUpdateError(index: number, flags: bigint, maxEntries: numbe
   return flags === updateFlags.NOEXIST ? -errnos.EEXIST : 0;
 }
 
+/** Plain arrays know the flag for values with a spin lock, and tell of its absence last. */
+function plainArrayUpdateError(index: number, flags: bigint, maxEntries: number): number {
+  const error = arrayUpdateError(index, flags & ~updateFlags.LOCK, maxEntries);
+  return error === 0 && (flags & updateFlags.LOCK) !== 0n ? -errnos.EINVAL : error;
+}
+
 export function userIndex(key: Uint8Array): number {
   if (key.length !== 4) throw new Bug(`an array key of ${key.length} bytes`);
   return new DataView(key.buffer, key.byteOffset, 4).getUint32(0, true);
@@ -110,7 +116,7 @@ export class ArrayMap implements BpfMap {
   update(key: number, value: number, flags: bigint): number {
     const { view, u8 } = this.context.memory;
     const index = view.getUint32(key, true);
-    const error = arrayUpdateError(index, flags, this.def.maxEntries);
+    const error = plainArrayUpdateError(index, flags, this.def.maxEntries);
     if (error === 0) u8.copyWithin(this.slot(index), value, value + this.def.valueSize);
     return error;
   }
@@ -129,7 +135,7 @@ export class ArrayMap implements BpfMap {
 
   userUpdate(key: Uint8Array, value: Uint8Array, flags: bigint): number {
     const index = userIndex(key);
-    const error = arrayUpdateError(index, flags, this.def.maxEntries);
+    const error = plainArrayUpdateError(index, flags, this.def.maxEntries);
     if (error === 0) this.context.memory.u8.set(value.subarray(0, this.def.valueSize), this.slot(index));
     return error;
   }

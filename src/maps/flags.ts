@@ -22,7 +22,7 @@ const { RDONLY, WRONLY, RDONLY_PROG, WRONLY_PROG } = mapFlags;
 /** Who may read and write, from user space and from programs. */
 export const ACCESS_FLAGS = RDONLY | WRONLY | RDONLY_PROG | WRONLY_PROG;
 
-export const updateFlags = { ANY: 0n, NOEXIST: 1n, EXIST: 2n } as const;
+export const updateFlags = { ANY: 0n, NOEXIST: 1n, EXIST: 2n, LOCK: 4n } as const;
 
 export function invalid(what: string): BpfError {
   return new BpfError('EINVAL', `creating a map: ${what}`);

@@ -196,7 +196,7 @@ function readClaim(text: string): Claim | undefined {
     case 'Pscalar':
       return { kind: 'number', number: readNumber(facts, text) };
     case 'ctx':
-      return facts.has('var_off') ? undefined : { kind: 'ctx', off: off + fixed, text };
+      return /min|max|var_off/.test(text) ? undefined : { kind: 'ctx', off: off + fixed, text };
     case 'pkt_end':
       return { kind: 'packetEnd', off, text };
     case 'map_value':

@@ -105,9 +105,15 @@ export async function examine(candidate: Candidate, at: Examination): Promise<Ex
   return { accepted: result.ok, asked: answer !== undefined, compared, claims: ours?.claims ?? 0, findings };
 }
 
-/** ENOMEM, E2BIG and EFAULT: too many paths; EINVAL with a state: a loop without an end. */
+/**
+ * ENOMEM, E2BIG and EFAULT: too many paths; EINVAL with a state: a loop without an end; and the stack of functions
+ * that only speculation calls.
+ */
 function isSpeculation({ privilege }: Candidate, { errno, message }: LinuxAnswer): boolean {
-  return privilege === 'bpf' && (/^(old|cur) state:/.test(message) || [7, 12, 14].includes(errno));
+  return (
+    privilege === 'bpf' &&
+    (/^(old state:|cur state:|combined stack size)/.test(message) || [7, 12, 14].includes(errno))
+  );
 }
 
 interface Verdicts {
