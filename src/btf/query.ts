@@ -119,7 +119,19 @@ export function typeName(btf: Btf, id: number): string {
  * @throws {SkepError} for a function type that contains itself
  */
 export function cType(btf: Btf, id: number, declarator = ''): string {
-  return spell(btf, id, { declarator, budget: { parts: maxParts } });
+  return declare(btf, id, { declarator, baseName: (base) => typeName(btf, base) });
+}
+
+/**
+ * `cType` with the text of what the declarators are around (a struct, an enum, a number) in the caller's hands,
+ * and parameters without their names where `plain`.
+ */
+export function declare(
+  btf: Btf,
+  id: number,
+  options: { declarator: string; baseName: (id: number) => string; plain?: boolean },
+): string {
+  return spell(btf, id, { plain: false, ...options, budget: { parts: maxParts } });
 }
 
 /** A pointer's declarator binds weaker than an array's or a function's. */
@@ -127,8 +139,15 @@ function parenthesised(declarator: string): string {
   return declarator.startsWith('*') ? `(${declarator})` : declarator;
 }
 
-function spell(btf: Btf, id: number, state: { declarator: string; budget: { parts: number } }): string {
-  const { budget } = state;
+interface Spelling {
+  readonly declarator: string;
+  readonly baseName: (id: number) => string;
+  readonly plain: boolean;
+  readonly budget: { parts: number };
+}
+
+function spell(btf: Btf, id: number, state: Spelling): string {
+  const { budget, baseName, plain } = state;
   let inner = state.declarator;
   let at = id;
   /** Those that wait for the type that they stand before. */
@@ -156,7 +175,9 @@ function spell(btf: Btf, id: number, state: { declarator: string; budget: { part
         break;
       case 'funcProto': {
         const parameters = type.parameters.map((parameter) =>
-          parameter.type === 0 ? '...' : spell(btf, parameter.type, { declarator: parameter.name, budget }),
+          parameter.type === 0
+            ? '...'
+            : spell(btf, parameter.type, { ...state, declarator: plain ? '' : parameter.name }),
         );
         inner = `${parenthesised(inner)}(${parameters.length === 0 ? 'void' : parameters.join(', ')})`;
         break;
@@ -165,7 +186,7 @@ function spell(btf: Btf, id: number, state: { declarator: string; budget: { part
         return `section ${type.name}`;
       default: {
         const gap = inner === '' || inner.startsWith('[') ? '' : ' ';
-        return `${qualifiers}${typeName(btf, at)}${gap}${inner}`;
+        return `${qualifiers}${baseName(at)}${gap}${inner}`;
       }
     }
     at = type.type;

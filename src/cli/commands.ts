@@ -163,6 +163,22 @@ export const commands: readonly Command[] = [
     run: async (invocation) => (await import('./map.ts')).dump(invocation),
   },
   {
+    name: 'btf dump',
+    usage: '[file] FILE [format raw|c]',
+    operands: [1, 4],
+    summary: 'print the types of an object, or of raw BTF',
+    details: [
+      'raw lists them as they are numbered. c writes a header for BPF programs, in which every struct has the layout that BTF says.',
+    ],
+    options: common,
+    json: '[{ id, kind, name, … }]',
+    examples: [
+      'skep btf dump firewall.bpf.o',
+      'skep btf dump file /sys/kernel/btf/vmlinux format c > vmlinux.h',
+    ],
+    run: async (invocation) => (await import('./btf.ts')).dump(invocation),
+  },
+  {
     name: 'asm',
     usage: '[FILE|-] [options]',
     operands: [0, 1],
