@@ -96,6 +96,17 @@ test('every subpath can be imported, and no other', { skip }, () => {
   assert.throws(() => run('node', '--input-type=module', '-e', "await import('skep/base')"));
 });
 
+const needsLinux = skip || (process.platform === 'linux' ? false : 'on Linux only');
+
+test('without koffi, skep/linux says how to get it', { skip: needsLinux }, () => {
+  const script = `const { LinuxKernel } = await import('skep/linux');
+  try { new LinuxKernel(); } catch (error) { console.log(error.line); }`;
+  assert.equal(
+    run('node', '--input-type=module', '-e', script),
+    'the optional package koffi, by which the Linux kernel is called, cannot be loaded (npm install koffi)\n',
+  );
+});
+
 test('its types hold in a strict TypeScript project', { skip }, () => {
   const text = `import { Kernel, type CollectionSpec, openObject } from 'skep';
 import { assemble, mov, exit, program, r0 } from 'skep/asm';
