@@ -65,7 +65,13 @@ export class BenchRuntime implements Runtime {
 
   load(engine: Engine, insns: Slots): Executable {
     return engine.load(
-      { name: 'bench', progType: progTypes.raw_tracepoint.id, insns, subprogs: [], maps: [] },
+      {
+        name: 'bench',
+        progType: progTypes.raw_tracepoint.id,
+        insns,
+        subprogs: [],
+        maps: [...this.maps.values()],
+      },
       this,
     );
   }

@@ -6,7 +6,7 @@ export { assemble, disassemble, formatInsn } from './asm/index.ts';
 export * from './base/errors.ts';
 export type { Value } from './btf/index.ts';
 export { decode, encode, type Insn, type Slots } from './isa/index.ts';
-export type { KernelOptions } from './kernel/index.ts';
+export { type Engine, interpreter, jit, type KernelOptions } from './kernel/index.ts';
 export {
   type CollectionSpec,
   type MapSpec,

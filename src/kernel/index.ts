@@ -1,3 +1,4 @@
+export { type Engine, interpreter, jit } from '../vm/index.ts';
 export { BPFFS_ROOT, BpfFs, type Pinnable } from './bpffs.ts';
 export { type Credentials, root } from './credentials.ts';
 export { type Device, type Devices, type Received, type XdpActionName, xdpActions } from './devices.ts';

@@ -1,6 +1,7 @@
-/** The contract of the seam, on the embedded kernel. */
+/** The contract of the seam, on the embedded kernel with each engine. */
+import { interpreter, jit } from '../../src/vm/index.ts';
 import { embedded } from './embedded.ts';
 import { runContract } from './harness.ts';
 import { suites } from './suites.ts';
 
-runContract(embedded, suites);
+for (const engine of [interpreter, jit]) runContract(embedded(engine), suites);

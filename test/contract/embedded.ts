@@ -1,6 +1,7 @@
-/** The embedded kernel as a target of the contract. */
+/** The embedded kernel, with each engine, as targets of the contract. */
 import assert from 'node:assert/strict';
 import { EmbeddedKernel, type Process } from '../../src/kernel/index.ts';
+import type { Engine } from '../../src/vm/index.ts';
 import type { Target } from './harness.ts';
 
 const unprivileged = {
@@ -9,11 +10,11 @@ const unprivileged = {
   capabilities: { bpf: false, perfmon: false, netAdmin: false, sysAdmin: false },
 };
 
-export const embedded: Target = {
-  name: 'embedded',
+export const embedded = (engine: Engine): Target => ({
+  name: `embedded, ${engine.name}`,
   skip: [],
   start() {
-    const kernel = new EmbeddedKernel({ cpus: 4, memoryLimit: 64 << 20 });
+    const kernel = new EmbeddedKernel({ cpus: 4, memoryLimit: 64 << 20, engine });
     const device = kernel.devices.add('eth0');
     const pinDirectory = '/sys/fs/bpf/contract';
     kernel.bpffs.mkdir(pinDirectory);
@@ -45,4 +46,4 @@ export const embedded: Target = {
       },
     };
   },
-};
+});

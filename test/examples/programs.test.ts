@@ -1,4 +1,4 @@
-/** The example programs on the embedded kernel, and the firewall beside the real one. */
+/** The example programs on the embedded kernel with each engine, and the firewall beside the real one. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createReadStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,19 +9,23 @@ import { fileURLToPath } from 'node:url';
 import { ethernet, etherTypes, readCapture } from '../../src/packet/index.ts';
 import { playCapture, playStrace } from '../../src/sources/index.ts';
 import { type Collection, Kernel } from '../../src/user/index.ts';
+import { interpreter, jit } from '../../src/vm/index.ts';
 
 const file = (name: string): URL => new URL(`../../examples/${name}`, import.meta.url);
 const capture = file('captures/network.pcap');
 
+/** On each engine in turn. */
 async function withObject(
   name: string,
   act: (collection: Collection, kernel: Kernel) => void | Promise<void>,
 ): Promise<void> {
-  const kernel = new Kernel({ now: () => 0n, random: () => 0 });
-  try {
-    await act(kernel.load(readFileSync(file(`${name}.bpf.o`))), kernel);
-  } finally {
-    kernel.close();
+  for (const engine of [interpreter, jit]) {
+    const kernel = new Kernel({ now: () => 0n, random: () => 0, engine });
+    try {
+      await act(kernel.load(readFileSync(file(`${name}.bpf.o`))), kernel);
+    } finally {
+      kernel.close();
+    }
   }
 }
 

@@ -54,7 +54,13 @@ export class TestRuntime implements Runtime {
   }
 
   load(engine: Engine, insns: Slots, progType: ProgTypeName = 'raw_tracepoint'): Executable {
-    const program = { name: 'test', progType: progTypes[progType].id, insns, subprogs: [], maps: [] };
+    const program = {
+      name: 'test',
+      progType: progTypes[progType].id,
+      insns,
+      subprogs: [],
+      maps: [...this.maps.values()],
+    };
     return engine.load(program, this);
   }
 

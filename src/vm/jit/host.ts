@@ -1,0 +1,206 @@
+/**
+ * What generated code calls: helpers with their registers in the scratch block, tail calls, packet offsets,
+ * and the end of a run that may not go on. One host for each executable, one scratch block and one pool of
+ * stacks for each memory.
+ */
+import type { KernelMemory } from '../../memory/types.ts';
+import { type PacketOffsets, packetContext } from '../../uapi/contexts.ts';
+import { progTypeName } from '../../uapi/prog-types.ts';
+import { ProgramFault } from '../faults.ts';
+import { helperByCode } from '../helpers/table.ts';
+import type { HelperCall } from '../helpers/types.ts';
+import { packetBytes } from '../packet.ts';
+import { type Enterable, MAX_FRAMES, MAX_TAIL_CALLS, overBudget, type Run, STACK_BYTES } from '../run.ts';
+import type { PacketContext, RunContext, RunnableProgram, Runtime } from '../types.ts';
+import {
+  ENV,
+  FUEL,
+  helperImport,
+  type hostImports,
+  REGISTERS,
+  SCRATCH_BYTES,
+  stops,
+} from './translate/layout.ts';
+
+/** The frames of one run in one program. */
+const STACK_BLOCK = MAX_FRAMES * STACK_BYTES;
+
+/** What all executables of a memory share. */
+export class Workspace {
+  readonly memory: KernelMemory;
+  readonly scratch: number;
+  private readonly stacks: number[] = [];
+  private generation = -1;
+  private words64 = new BigInt64Array();
+  private unsigned64 = new BigUint64Array();
+  private words32 = new Int32Array();
+  private unsigned32 = new Uint32Array();
+
+  constructor(memory: KernelMemory) {
+    this.memory = memory;
+    this.scratch = memory.alloc(SCRATCH_BYTES);
+  }
+
+  /** Views over the scratch block; anew after the memory has grown. */
+  private refresh(): void {
+    const { buffer } = this.memory.wasm;
+    this.generation = this.memory.generation;
+    this.words64 = new BigInt64Array(buffer, this.scratch, REGISTERS);
+    this.unsigned64 = new BigUint64Array(buffer, this.scratch, REGISTERS);
+    this.words32 = new Int32Array(buffer, this.scratch, SCRATCH_BYTES / 4);
+    this.unsigned32 = new Uint32Array(buffer, this.scratch, SCRATCH_BYTES / 4);
+  }
+
+  get i64(): BigInt64Array {
+    if (this.generation !== this.memory.generation) this.refresh();
+    return this.words64;
+  }
+
+  get u64(): BigUint64Array {
+    if (this.generation !== this.memory.generation) this.refresh();
+    return this.unsigned64;
+  }
+
+  get i32(): Int32Array {
+    if (this.generation !== this.memory.generation) this.refresh();
+    return this.words32;
+  }
+
+  get u32(): Uint32Array {
+    if (this.generation !== this.memory.generation) this.refresh();
+    return this.unsigned32;
+  }
+
+  get fuel(): number {
+    const { i32, u32 } = this;
+    return i32[FUEL / 4 + 1]! * 2 ** 32 + u32[FUEL / 4]!;
+  }
+
+  set fuel(instructions: number) {
+    // Beyond 2^53 a number cannot count single instructions; nobody waits for so many.
+    const whole = Math.min(Math.max(Math.floor(instructions), 0), Number.MAX_SAFE_INTEGER);
+    const { i32, u32 } = this;
+    u32[FUEL / 4] = whole % 2 ** 32;
+    i32[FUEL / 4 + 1] = Math.floor(whole / 2 ** 32);
+  }
+
+  /** The lowest address of the first of MAX_FRAMES frames; the others are below it. */
+  takeStack(): number {
+    const block = this.stacks.pop() ?? this.memory.alloc(STACK_BLOCK, STACK_BLOCK);
+    return block + STACK_BLOCK - STACK_BYTES;
+  }
+
+  giveStack(first: number): void {
+    this.stacks.push(first - STACK_BLOCK + STACK_BYTES);
+  }
+}
+
+const workspaces = new WeakMap<KernelMemory, Workspace>();
+
+export function workspaceOf(memory: KernelMemory): Workspace {
+  let workspace = workspaces.get(memory);
+  if (workspace === undefined) workspaces.set(memory, (workspace = new Workspace(memory)));
+  return workspace;
+}
+
+export class Host implements HelperCall {
+  readonly runtime: Runtime;
+  readonly memory: KernelMemory;
+  readonly fields: PacketOffsets | undefined;
+  /** The run that is in this program; undefined between runs. */
+  run: Run | undefined;
+  private readonly program: RunnableProgram;
+  private readonly workspace: Workspace;
+  /** The slot of the call that is being made. */
+  private slot = 0;
+
+  constructor(program: RunnableProgram, runtime: Runtime, workspace: Workspace) {
+    this.program = program;
+    this.runtime = runtime;
+    this.memory = runtime.memory;
+    this.workspace = workspace;
+    this.fields = packetContext(progTypeName(program.progType));
+  }
+
+  get i64(): BigInt64Array {
+    return this.workspace.i64;
+  }
+  get u64(): BigUint64Array {
+    return this.workspace.u64;
+  }
+  get i32(): Int32Array {
+    return this.workspace.i32;
+  }
+  get u32(): Uint32Array {
+    return this.workspace.u32;
+  }
+
+  get context(): RunContext {
+    return this.run!.context;
+  }
+
+  get packet(): PacketContext | undefined {
+    return this.run?.context.packet;
+  }
+
+  /** Addresses wrap as those of generated code do; what lies outside of the memory is a fault here. */
+  argument(register: number, size: number): number {
+    const address = this.workspace.u32[2 * register]!;
+    if (address + size > this.memory.u8.length)
+      this.fault(`a helper was to use ${size} bytes at 0x${address.toString(16)}`);
+    return address;
+  }
+
+  fault(message: string): never {
+    throw new ProgramFault(this.slot, message);
+  }
+
+  private stop(reason: number, slot: number): never {
+    this.slot = slot;
+    if (reason === stops.budget) throw overBudget(this.program, slot);
+    if (reason === stops.frames) this.fault(`more than ${MAX_FRAMES} frames of calls`);
+    this.fault('control went where no instruction is');
+  }
+
+  /** The call of interp/machine.ts: 1 where it was made; r0 is then in the scratch block. */
+  private tailCall(mapAddress: number, upper: number, index: number, slot: number): number {
+    this.slot = slot;
+    const run = this.run!;
+    const map = upper === 0 ? this.runtime.mapAt(mapAddress >>> 0) : undefined;
+    if (map === undefined) return this.fault('bpf_tail_call through what is no map');
+    if (index >>> 0 >= map.def.maxEntries || run.tailCalls >= MAX_TAIL_CALLS) return 0;
+    const target = this.runtime.progAt(map, index >>> 0) as Enterable | undefined;
+    if (target === undefined) return 0;
+    run.tailCalls++;
+    const { workspace } = this;
+    run.budget = workspace.fuel;
+    const r0 = target.enter(run);
+    workspace.fuel = run.budget;
+    workspace.u64[0] = r0;
+    return 1;
+  }
+
+  /** Calls from generated code come back to the run that made them, also if a helper started another. */
+  imports(): WebAssembly.Imports {
+    const own: Record<keyof typeof hostImports, (...args: number[]) => number> = {
+      stop: (reason, slot) => this.stop(reason!, slot!),
+      packet: (offset, size) => packetBytes(this, offset!, size!),
+      tailCall: (map, upper, index, slot) => this.tailCall(map!, upper!, index!, slot!),
+      lookup: (index, key) => this.lookup(index!, key!),
+      cpu: () => this.runtime.cpu(),
+    };
+    const env: Record<string, WebAssembly.ImportValue> = { ...own, memory: this.memory.wasm };
+    helperByCode.forEach((helper, code) => {
+      env[helperImport(code)] = (slot: number): void => {
+        this.slot = slot;
+        helper(this);
+      };
+    });
+    return { [ENV]: env };
+  }
+
+  /** bpf_map_lookup_elem() with a map of the program. */
+  private lookup(index: number, key: number): number {
+    return this.program.maps[index]!.lookup(key >>> 0, this.runtime.cpu());
+  }
+}

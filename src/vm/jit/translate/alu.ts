@@ -1,0 +1,223 @@
+/**
+ * Arithmetic, moves, swaps and conditions (RFC 9669 §4): the same operations as interp/operations.ts, in
+ * WebAssembly. Its shifts mask their counts as BPF's do; its divisions trap where BPF's have a result.
+ */
+import type { AluOp, Insn, JmpCond, Operand } from '../../../isa/insn.ts';
+import type { PlainOp } from '../wasm/index.ts';
+import type { Frame } from './frame.ts';
+
+type Bits = 32 | 64;
+
+/** Operations that are one instruction. */
+const direct = {
+  add: 'add',
+  sub: 'sub',
+  mul: 'mul',
+  or: 'or',
+  and: 'and',
+  xor: 'xor',
+  lsh: 'shl',
+  rsh: 'shr_u',
+  arsh: 'shr_s',
+} as const satisfies Partial<Record<AluOp, string>>;
+
+const divisions = { div: 'div_u', mod: 'rem_u', sdiv: 'div_s', smod: 'rem_s' } as const;
+
+const compares = {
+  eq: 'eq',
+  ne: 'ne',
+  gt: 'gt_u',
+  ge: 'ge_u',
+  lt: 'lt_u',
+  le: 'le_u',
+  sgt: 'gt_s',
+  sge: 'ge_s',
+  slt: 'lt_s',
+  sle: 'le_s',
+} as const satisfies Partial<Record<JmpCond, string>>;
+
+function pushRegister(frame: Frame, register: number, bits: Bits): void {
+  if (bits === 64) frame.get(register);
+  else frame.get32(register);
+}
+
+function pushNumber(frame: Frame, value: number, bits: Bits): void {
+  if (bits === 64) frame.code.i64(BigInt(value));
+  else frame.code.i32(value);
+}
+
+function push(frame: Frame, operand: Operand, bits: Bits): void {
+  if ('reg' in operand) pushRegister(frame, operand.reg, bits);
+  else pushNumber(frame, operand.imm, bits);
+}
+
+function setResult(frame: Frame, register: number, bits: Bits): void {
+  if (bits === 64) frame.set(register);
+  else frame.set32(register);
+}
+
+type Alu = Extract<Insn, { op: 'alu' }>;
+
+export function writeAlu(frame: Frame, { alu, bits, dst, src }: Alu): void {
+  switch (alu) {
+    case 'mov':
+      push(frame, src, bits);
+      break;
+    case 'div':
+    case 'mod':
+    case 'sdiv':
+    case 'smod':
+      writeDivision(frame, { alu, bits, dst, src });
+      break;
+    default: {
+      pushRegister(frame, dst, bits);
+      push(frame, src, bits);
+      frame.code.op(`i${bits}.${direct[alu]}`);
+    }
+  }
+  setResult(frame, dst, bits);
+}
+
+type Division = Pick<Alu, 'bits' | 'dst' | 'src'> & { readonly alu: keyof typeof divisions };
+
+/** x / 0 = 0 and x % 0 = x; the least number / -1 is itself, and its remainder 0. */
+function writeDivision(frame: Frame, { alu, bits, dst, src }: Division): void {
+  const { code } = frame;
+  const divide: PlainOp = `i${bits}.${divisions[alu]}`;
+  const isDivision = alu === 'div' || alu === 'sdiv';
+  const plain = (): void => {
+    pushRegister(frame, dst, bits);
+    push(frame, src, bits);
+    code.op(divide);
+  };
+  if ('imm' in src) {
+    if (src.imm === 0) {
+      if (isDivision) pushNumber(frame, 0, bits);
+      else pushRegister(frame, dst, bits);
+    } else if (alu === 'sdiv' && src.imm === -1) {
+      writeNegated(frame, dst, bits);
+    } else {
+      plain();
+    }
+    return;
+  }
+  push(frame, src, bits);
+  if (alu === 'sdiv') {
+    // Divisors 0 and -1 have the product as their result.
+    pushNumber(frame, 1, bits);
+    code.op(`i${bits}.add`);
+    pushNumber(frame, 1, bits);
+    code.op(`i${bits}.le_u`);
+  } else {
+    code.op(`i${bits}.eqz`);
+  }
+  code.if(`i${bits}`);
+  if (alu === 'sdiv') {
+    pushRegister(frame, dst, bits);
+    push(frame, src, bits);
+    code.op(`i${bits}.mul`);
+  } else if (alu === 'div') {
+    pushNumber(frame, 0, bits);
+  } else {
+    pushRegister(frame, dst, bits);
+  }
+  code.else();
+  plain();
+  code.end();
+}
+
+function writeNegated(frame: Frame, register: number, bits: Bits): void {
+  pushNumber(frame, 0, bits);
+  pushRegister(frame, register, bits);
+  frame.code.op(`i${bits}.sub`);
+}
+
+export function writeNeg(frame: Frame, { dst, bits }: Extract<Insn, { op: 'neg' }>): void {
+  writeNegated(frame, dst, bits);
+  setResult(frame, dst, bits);
+}
+
+export function writeMovsx(frame: Frame, { bits, from, dst, src }: Extract<Insn, { op: 'movsx' }>): void {
+  pushRegister(frame, src, bits);
+  // A 32-bit move of 32 bits extends nothing.
+  if (bits === 64) frame.code.op(`i64.extend${from}_s`);
+  else if (from !== 32) frame.code.op(`i32.extend${from}_s`);
+  setResult(frame, dst, bits);
+}
+
+/** Memory is little-endian: `le` truncates, `be` and `bswap` swap as well. */
+export function writeSwap(frame: Frame, { kind, width, dst }: Extract<Insn, { op: 'swap' }>): void {
+  const { code } = frame;
+  if (kind === 'le') {
+    if (width === 64) return;
+    frame.get32(dst);
+    if (width === 16) {
+      code.i32(0xffff);
+      code.op('i32.and');
+    }
+    frame.set32(dst);
+    return;
+  }
+  if (width !== 64) {
+    frame.get32(dst);
+    writeSwapped(frame, width);
+    frame.set32(dst);
+    return;
+  }
+  frame.get32(dst);
+  writeSwapped(frame, 32);
+  code.op('i64.extend_i32_u');
+  code.i64(32n);
+  code.op('i64.shl');
+  frame.get(dst);
+  code.i64(32n);
+  code.op('i64.shr_u');
+  code.op('i32.wrap_i64');
+  writeSwapped(frame, 32);
+  code.op('i64.extend_i32_u');
+  code.op('i64.or');
+  frame.set(dst);
+}
+
+/** The 32-bit value on the stack with its lowest `width` bits in the other order of bytes, zeros above. */
+export function writeSwapped(frame: Frame, width: 16 | 32): void {
+  const { code } = frame;
+  const value = frame.temporary('swapped', 'i32');
+  code.set(value);
+  // b3 b2 b1 b0: the even bytes turned right by one, the odd ones left by one.
+  code.get(value);
+  code.i32(0x00ff00ff);
+  code.op('i32.and');
+  code.i32(24);
+  code.op('i32.rotl');
+  code.get(value);
+  code.i32(8);
+  code.op('i32.rotl');
+  code.i32(0x00ff00ff);
+  code.op('i32.and');
+  code.op('i32.or');
+  if (width === 16) {
+    code.i32(16);
+    code.op('i32.shr_u');
+  }
+}
+
+/** Puts on the stack whether the jump is taken: zero where not. */
+export function writeCondition(frame: Frame, { cond, bits, dst, src }: Extract<Insn, { op: 'jmp' }>): void {
+  const { code } = frame;
+  pushRegister(frame, dst, bits);
+  if ('imm' in src && src.imm === 0 && cond === 'eq') {
+    code.op(`i${bits}.eqz`);
+    return;
+  }
+  push(frame, src, bits);
+  if (cond !== 'set') {
+    code.op(`i${bits}.${compares[cond]}`);
+    return;
+  }
+  code.op(`i${bits}.and`);
+  if (bits === 64) {
+    code.i64(0n);
+    code.op('i64.ne');
+  }
+}

@@ -1,0 +1,381 @@
+/**
+ * One BPF function as a WebAssembly function: the frame at its start, its blocks in the structure that
+ * flow/structure.ts gives them, and fuel.
+ *
+ * Fuel is the run's budget of instructions. It is counted where control goes back or calls, not at every
+ * instruction: an edge back to a loop's header costs the instructions that every round passes, so a run
+ * never pays for more than it executes, and no run goes on for ever. It is in a local, and in the scratch
+ * block while another function has it.
+ */
+import { Bug, unreachable } from '../../../base/errors.ts';
+import type { Insn } from '../../../isa/insn.ts';
+import { helperCode } from '../../helpers/table.ts';
+import { MAX_FRAMES, MAX_LOOPS, STACK_BYTES, TAIL_CALL } from '../../run.ts';
+import type { RunnableProgram } from '../../types.ts';
+import { type Ending, writeStructured } from '../flow/structure.ts';
+import type { Code, Local } from '../wasm/index.ts';
+import { writeAlu, writeCondition, writeMovsx, writeNeg, writeSwap, writeSwapped } from './alu.ts';
+import {
+  type Shared,
+  writeDirect,
+  writeFuelLoad,
+  writeHelper,
+  writeSubprogCall,
+  writeTailCall,
+} from './calls.ts';
+import { Frame } from './frame.ts';
+import { type BpfFunction, callTarget, written } from './functions.ts';
+import { FUEL, helperImport, stops } from './layout.ts';
+import { writeAtomic, writeLoad, writeStore } from './memory.ts';
+
+export interface FunctionInput {
+  readonly program: RunnableProgram;
+  readonly bpf: BpfFunction;
+  readonly shared: Shared;
+  readonly code: Code;
+  /** Bytes of the stack, from its top, that may be read before they are written; a multiple of 8. */
+  readonly stackDepth: number;
+  /** Whether a call has to look how deep it is. */
+  readonly checksDepth: boolean;
+}
+
+/** Where instructions that may trap start: pairs of an offset in the code and a slot, in order. */
+export type SlotMap = readonly number[];
+
+/** Stores of zero up to this many bytes are faster than memory.fill. */
+const FILL_FROM = 128;
+/** How many blocks above the end of a loop are looked at for what a round costs. */
+const ROUND_DEPTH = 32;
+
+class FunctionWriter {
+  private readonly input: FunctionInput;
+  private readonly frame: Frame;
+  private readonly fuel: Local | undefined;
+  private readonly loops: Local | undefined;
+  /** For each register the address of a map that it holds for certain, within a block. */
+  private readonly mapIn: (number | undefined)[] = [];
+  readonly slotMap: number[] = [];
+
+  constructor(input: FunctionInput) {
+    this.input = input;
+    const { bpf, code } = input;
+    const named = new Map(code.locals.map((local) => [local.name, local]));
+    const registers = Array.from({ length: bpf.writesR10 ? 11 : 10 }, (_, register) => {
+      const name = `r${register}`;
+      return named.get(name) ?? code.local(name, 'i64');
+    });
+    this.frame = new Frame(code, registers, named.get('stack')!);
+    if (bpf.usesFuel) this.fuel = code.local('fuel', 'i64');
+    const mayGoto = bpf.blocks.some(({ slots }) => input.program.insns[slots.at(-1) ?? -1]?.op === 'mayGoto');
+    if (mayGoto) this.loops = code.local('loops', 'i32');
+  }
+
+  write(): void {
+    const { bpf, code } = this.input;
+    this.prologue();
+    writeStructured(code, {
+      graph: bpf.graph,
+      shape: bpf.shape,
+      write: (node) => this.block(node),
+      goingBack: (from, to) => this.burn(this.roundCost(from, to), bpf.blocks[to]!.start),
+    });
+  }
+
+  private prologue(): void {
+    const { bpf, code, shared } = this.input;
+    const { frame } = this;
+    const ctx = code.locals.find(({ name }) => name === 'ctx');
+    if (ctx !== undefined) {
+      code.get(ctx);
+      frame.set32(1);
+    }
+    if (bpf.usesStack) this.clearStack();
+    if (bpf.writesR10) {
+      code.get(frame.stack);
+      code.i32(STACK_BYTES);
+      code.op('i32.add');
+      frame.set32(10);
+    }
+    if (this.fuel !== undefined) {
+      writeFuelLoad(frame, shared);
+      code.set(this.fuel);
+    }
+    if (this.loops !== undefined) {
+      code.i32(MAX_LOOPS);
+      code.set(this.loops);
+    }
+  }
+
+  private clearStack(): void {
+    const { code, stackDepth } = this.input;
+    const { stack } = this.frame;
+    const lowest = STACK_BYTES - stackDepth;
+    if (stackDepth >= FILL_FROM) {
+      code.get(stack);
+      code.i32(lowest);
+      code.op('i32.add');
+      code.i32(0);
+      code.i32(stackDepth);
+      code.fill();
+      return;
+    }
+    for (let off = lowest; off < STACK_BYTES; off += 8) {
+      code.get(stack);
+      code.i64(0n);
+      code.access('i64.store', off);
+    }
+  }
+
+  /** Instructions of a block, less the calls, which are paid for where they are made. */
+  private cost(node: number): number {
+    const { bpf, program } = this.input;
+    const isCall = (slot: number) => {
+      const insn = program.insns[slot];
+      return insn?.op === 'call' && insn.kind === 'subprog';
+    };
+    const { slots } = bpf.blocks[node]!;
+    return bpf.calls.length === 0 ? slots.length : slots.filter((slot) => !isCall(slot)).length;
+  }
+
+  /** What a round that goes back from `from` to `to` costs at least: the blocks that it cannot avoid. */
+  private roundCost(from: number, to: number): number {
+    const { shape } = this.input.bpf;
+    let cost = this.cost(from);
+    if (!shape.reducible) return cost;
+    for (let node = from, depth = 0; node !== to && depth < ROUND_DEPTH; depth++) {
+      node = shape.idom[node]!;
+      cost += this.cost(node);
+    }
+    return cost;
+  }
+
+  private burn(cost: number, slot: number): void {
+    const { code } = this.input;
+    const fuel = this.fuel!;
+    code.get(fuel);
+    code.i64(BigInt(cost));
+    code.op('i64.sub');
+    code.tee(fuel);
+    code.i64(0n);
+    code.op('i64.lt_s');
+    code.if();
+    this.stop('budget', slot);
+    code.end();
+  }
+
+  private stop(reason: keyof typeof stops, slot: number): void {
+    const { code, shared } = this.input;
+    code.i32(stops[reason]);
+    code.i32(slot);
+    code.call(shared.imported('stop'));
+    code.op('unreachable');
+  }
+
+  private saveFuel(): void {
+    if (this.fuel === undefined) return;
+    const { code, shared } = this.input;
+    code.i32(shared.scratch);
+    code.get(this.fuel);
+    code.access('i64.store', FUEL);
+  }
+
+  private restoreFuel(): void {
+    writeFuelLoad(this.frame, this.input.shared);
+    this.input.code.set(this.fuel!);
+  }
+
+  private block(node: number): Ending {
+    const { bpf, code, program } = this.input;
+    const { slots, start } = bpf.blocks[node]!;
+    const [then, otherwise] = bpf.graph[node]!;
+    this.mapIn.length = 0;
+    let last: Insn | undefined;
+    for (const slot of slots) {
+      last = program.insns[slot]!;
+      this.insn(last, slot);
+      this.track(last);
+    }
+    if (last === undefined) {
+      this.stop('nowhere', start);
+      return { kind: 'none' };
+    }
+    if (then === undefined) return { kind: 'none' };
+    if (otherwise === undefined) return { kind: 'goto', to: then };
+    if (last.op === 'jmp') writeCondition(this.frame, last);
+    else this.mayGoto(code);
+    return { kind: 'if', then, otherwise };
+  }
+
+  /** Leaves on the stack whether may_goto jumps: when its rounds are used up. */
+  private mayGoto(code: Code): void {
+    const loops = this.loops!;
+    code.get(loops);
+    code.i32(1);
+    code.op('i32.sub');
+    code.tee(loops);
+    code.i32(0);
+    code.op('i32.lt_s');
+  }
+
+  private track(insn: Insn): void {
+    const register = written(insn);
+    if (register === undefined) return;
+    let address: number | undefined;
+    if (insn.op === 'ldimm64' && insn.hi === 0) address = insn.lo >>> 0;
+    if (insn.op === 'alu' && insn.alu === 'mov' && insn.bits === 64 && 'reg' in insn.src) {
+      address = this.mapIn[insn.src.reg];
+    }
+    this.mapIn[register] = address;
+  }
+
+  private insn(insn: Insn, slot: number): void {
+    const { code } = this.input;
+    const { frame } = this;
+    switch (insn.op) {
+      case 'alu':
+        writeAlu(frame, insn);
+        break;
+      case 'neg':
+        writeNeg(frame, insn);
+        break;
+      case 'movsx':
+        writeMovsx(frame, insn);
+        break;
+      case 'swap':
+        writeSwap(frame, insn);
+        break;
+      case 'load':
+      case 'loadAcquire':
+        this.slotMap.push(code.size, slot);
+        writeLoad(frame, insn);
+        break;
+      case 'store':
+      case 'storeRelease':
+        this.slotMap.push(code.size, slot);
+        writeStore(frame, insn);
+        break;
+      case 'atomic':
+        this.slotMap.push(code.size, slot);
+        writeAtomic(frame, insn);
+        break;
+      case 'ldimm64':
+        code.i64((BigInt(insn.hi) << 32n) | BigInt(insn.lo >>> 0));
+        frame.set(insn.dst);
+        break;
+      case 'ldPacket':
+        this.classicLoad(insn);
+        break;
+      case 'call':
+        this.call(insn, slot);
+        break;
+      case 'exit':
+        this.exit();
+        break;
+      case 'ja':
+      case 'jmp':
+      case 'mayGoto':
+        // How a block ends.
+        break;
+      case 'addrSpaceCast':
+        throw new Bug('addr_space_cast was not refused');
+      default:
+        unreachable(insn);
+    }
+  }
+
+  private exit(): void {
+    this.saveFuel();
+    this.frame.get(0);
+    this.input.code.op('return');
+  }
+
+  /** Big-endian packet bytes into r0; beyond the packet the function returns 0. */
+  private classicLoad({ size, src, imm }: Extract<Insn, { op: 'ldPacket' }>): void {
+    const { code, shared } = this.input;
+    const { frame } = this;
+    const at = frame.temporary('at', 'i32');
+    if (src === undefined) {
+      code.i32(imm);
+    } else {
+      frame.get32(src);
+      code.i32(imm);
+      code.op('i32.add');
+    }
+    code.i32(size);
+    code.call(shared.imported('packet'));
+    code.tee(at);
+    code.op('i32.eqz');
+    code.if();
+    this.saveFuel();
+    code.i64(0n);
+    code.op('return');
+    code.end();
+    code.get(at);
+    if (size === 1) {
+      code.access('i64.load8_u');
+      frame.set(0);
+      return;
+    }
+    code.access(size === 2 ? 'i64.load16_u' : 'i64.load32_u');
+    code.op('i32.wrap_i64');
+    writeSwapped(frame, size === 2 ? 16 : 32);
+    frame.set32(0);
+  }
+
+  private call(insn: Extract<Insn, { op: 'call' }>, slot: number): void {
+    const { program, shared } = this.input;
+    if (insn.kind === 'subprog') {
+      this.subprog(callTarget(program, insn, slot), slot);
+      return;
+    }
+    if (insn.imm === TAIL_CALL) {
+      this.tailCall(slot);
+      return;
+    }
+    const address = this.mapIn[1];
+    const known = address === undefined ? undefined : shared.mapAt(address);
+    this.slotMap.push(this.input.code.size, slot);
+    if (writeDirect(this.frame, shared, { helper: insn.imm, known })) return;
+    const helper = helperCode(insn.imm);
+    if (helper === undefined) throw new Bug(`a call of helper ${insn.imm} was not refused`);
+    writeHelper(this.frame, shared, { importName: helperImport(helper), slot });
+  }
+
+  private subprog(target: number, slot: number): void {
+    const { checksDepth, code, shared } = this.input;
+    if (checksDepth) {
+      // The block of all frames is aligned to its size: the last frame is at its start.
+      code.get(this.frame.stack);
+      code.i32(MAX_FRAMES * STACK_BYTES - 1);
+      code.op('i32.and');
+      code.op('i32.eqz');
+      code.if();
+      this.stop('frames', slot);
+      code.end();
+    }
+    this.burn(1, target);
+    this.saveFuel();
+    writeSubprogCall(this.frame, shared, target);
+    this.restoreFuel();
+  }
+
+  private tailCall(slot: number): void {
+    const { code, shared } = this.input;
+    this.saveFuel();
+    writeTailCall(this.frame, shared, slot);
+    code.if();
+    // The target left its fuel in the scratch block, as an exit does.
+    code.i32(shared.scratch);
+    code.access('i64.load');
+    code.op('return');
+    code.end();
+    this.restoreFuel();
+  }
+}
+
+/** Writes the function into `input.code`. */
+export function writeFunction(input: FunctionInput): SlotMap {
+  const writer = new FunctionWriter(input);
+  writer.write();
+  return writer.slotMap;
+}

@@ -1,0 +1,203 @@
+/**
+ * A program cut into functions (the entry and every subprogram that is called) and these into basic blocks,
+ * by following control from each entry. Nothing is assumed of the order in which they lie, so a program that
+ * no verifier has seen is cut as well.
+ */
+import type { Insn } from '../../../isa/insn.ts';
+import { MAX_FRAMES } from '../../run.ts';
+import type { RunnableProgram } from '../../types.ts';
+import { type Shape, shapeOf } from '../flow/graph.ts';
+
+export interface Block {
+  /** The slots of its instructions; none where control leads nowhere. */
+  readonly slots: readonly number[];
+  /** Where control came to, for messages. */
+  readonly start: number;
+}
+
+export interface BpfFunction {
+  /** Slot of its first instruction. */
+  readonly entry: number;
+  /** Block 0 is the entry. */
+  readonly blocks: readonly Block[];
+  readonly graph: readonly (readonly number[])[];
+  readonly shape: Shape;
+  /** Slots that it calls, each once. */
+  readonly calls: readonly number[];
+  /** Whether it reads or writes r10. */
+  readonly usesStack: boolean;
+  /** Whether an instruction writes r10, which no verified program does. */
+  readonly writesR10: boolean;
+  /** Whether it can use up fuel: it goes back, calls, or jumps to other programs. */
+  readonly usesFuel: boolean;
+}
+
+/** The slot after the instruction at `slot`. */
+export const after = (insn: Insn, slot: number): number => slot + (insn.op === 'ldimm64' ? 2 : 1);
+
+/** Slots that control goes to after a slot, the taken jump first; none after the last of a function. */
+function successors(insns: RunnableProgram['insns'], slot: number): number[] {
+  const insn = insns[slot];
+  if (insn === undefined) return [];
+  // All that is outside of the program is one place.
+  const inside = (to: number) => (to >= 0 && to < insns.length ? to : insns.length);
+  switch (insn.op) {
+    case 'exit':
+      return [];
+    case 'ja':
+      return [inside(slot + 1 + insn.off)];
+    case 'jmp':
+    case 'mayGoto':
+      return [inside(slot + 1 + insn.off), inside(slot + 1)];
+    default:
+      return [inside(after(insn, slot))];
+  }
+}
+
+const endsBlock = (insn: Insn | undefined): boolean =>
+  insn === undefined || insn.op === 'exit' || insn.op === 'ja' || insn.op === 'jmp' || insn.op === 'mayGoto';
+
+/** The register that an instruction writes; undefined where it writes none or only r0 by convention. */
+export function written(insn: Insn): number | undefined {
+  switch (insn.op) {
+    case 'alu':
+    case 'neg':
+    case 'movsx':
+    case 'addrSpaceCast':
+    case 'swap':
+    case 'load':
+    case 'loadAcquire':
+    case 'ldimm64':
+      return insn.dst;
+    case 'atomic':
+      if (!insn.fetch) return undefined;
+      return insn.atomic === 'cmpxchg' ? 0 : insn.src;
+    case 'ldPacket':
+    case 'call':
+      return 0;
+    default:
+      return undefined;
+  }
+}
+
+function mentionsR10(insn: Insn): boolean {
+  if ('dst' in insn && insn.dst === 10) return true;
+  if (!('src' in insn)) return false;
+  return insn.src === 10 || (typeof insn.src === 'object' && 'reg' in insn.src && insn.src.reg === 10);
+}
+
+/** Reused between the functions of a program: for each slot, the function that last saw it. */
+interface Marks {
+  readonly seen: Int32Array;
+  readonly leads: Int32Array;
+}
+
+function cut(
+  program: RunnableProgram,
+  entry: number,
+  marks: Marks & { readonly stamp: number },
+): BpfFunction {
+  const { insns } = program;
+  const { seen, leads, stamp } = marks;
+  const starts = [entry];
+  leads[entry] = stamp;
+  const lead = (slot: number): void => {
+    if (leads[slot] === stamp) return;
+    leads[slot] = stamp;
+    starts.push(slot);
+  };
+  const calls = new Set<number>();
+  let usesStack = false;
+  let writesR10 = false;
+  let tailCalls = false;
+  // Starts found on the way are walked in their turn; a walk that runs into one that was walked makes it one.
+  for (const start of starts) {
+    for (let slot = start; seen[slot] !== stamp; ) {
+      seen[slot] = stamp;
+      const insn = insns[slot];
+      if (insn !== undefined) {
+        usesStack ||= mentionsR10(insn);
+        writesR10 ||= written(insn) === 10;
+        if (insn.op === 'call' && insn.kind === 'subprog') calls.add(callTarget(program, insn, slot));
+        tailCalls ||= insn.op === 'call' && insn.kind === 'helper' && insn.imm === 12;
+      }
+      const next = successors(insns, slot);
+      if (endsBlock(insn)) {
+        next.forEach(lead);
+        break;
+      }
+      slot = next[0]!;
+      if (seen[slot] === stamp) lead(slot);
+    }
+  }
+  const numbers = new Map(starts.map((slot, i) => [slot, i]));
+  const blocks: Block[] = [];
+  const graph: number[][] = [];
+  for (const start of starts) {
+    const slots: number[] = [];
+    let slot = start;
+    let next: number[] = [];
+    for (;;) {
+      const insn = insns[slot];
+      if (insn === undefined) break;
+      slots.push(slot);
+      next = successors(insns, slot);
+      if (endsBlock(insn) || leads[next[0]!] === stamp) break;
+      slot = next[0]!;
+      next = [];
+    }
+    blocks.push({ slots, start });
+    graph.push(next.map((to) => numbers.get(to)!));
+  }
+  const shape = shapeOf(graph);
+  const goesBack = graph.some((to, from) => to.some((target) => shape.place[target]! <= shape.place[from]!));
+  return {
+    entry,
+    blocks,
+    graph,
+    shape,
+    calls: [...calls],
+    usesStack,
+    writesR10,
+    usesFuel: goesBack || tailCalls || calls.size > 0,
+  };
+}
+
+/** The slot that a call of a subprogram goes to. */
+export function callTarget(program: RunnableProgram, insn: { readonly imm: number }, slot: number): number {
+  const to = slot + 1 + insn.imm;
+  return to >= 0 && to < program.insns.length ? to : program.insns.length;
+}
+
+/** All functions, the entry of the program first. */
+export function functionsOf(program: RunnableProgram): BpfFunction[] {
+  const marks = {
+    seen: new Int32Array(program.insns.length + 1),
+    leads: new Int32Array(program.insns.length + 1),
+  };
+  const entries = [0];
+  const known = new Set(entries);
+  const functions: BpfFunction[] = [];
+  for (const entry of entries) {
+    const found = cut(program, entry, { ...marks, stamp: functions.length + 1 });
+    functions.push(found);
+    for (const to of found.calls) {
+      if (known.has(to)) continue;
+      known.add(to);
+      entries.push(to);
+    }
+  }
+  return functions;
+}
+
+/** Whether calls can nest deeper than a run may have frames; then each call has to look. */
+export function mayNestTooDeep(functions: readonly BpfFunction[]): boolean {
+  const byEntry = new Map(functions.map((one) => [one.entry, one]));
+  // Functions that some chain of so many calls reaches.
+  let level = new Set([functions[0]!.entry]);
+  for (let frames = 1; level.size > 0; frames++) {
+    if (frames > MAX_FRAMES) return true;
+    level = new Set([...level].flatMap((entry) => [...byEntry.get(entry)!.calls]));
+  }
+  return false;
+}

@@ -1,0 +1,43 @@
+/**
+ * What generated code and its host share: the scratch block in the kernel's memory, the imports, and the
+ * reasons for which generated code stops.
+ *
+ *      scratch   r0 … r10, 8 bytes each │ fuel, 8 bytes
+ */
+import type { FunctionType } from '../wasm/index.ts';
+
+export const REGISTERS = 11;
+export const FUEL = 8 * REGISTERS;
+export const SCRATCH_BYTES = FUEL + 8;
+
+/** The module name of all imports. */
+export const ENV = 'env';
+
+/** Why generated code stops a run. */
+export const stops = { budget: 0, nowhere: 1, frames: 2 } as const;
+
+/** Imports besides the memory and the helpers. No 64-bit value crosses: it goes through the scratch block. */
+export const hostImports = {
+  /** (reason, slot): never returns. */
+  stop: { params: ['i32', 'i32'], results: [] },
+  /** (offset, size): an address in the packet, or 0. */
+  packet: { params: ['i32', 'i32'], results: ['i32'] },
+  /** (map, upper half of that, index, slot): whether the call was made; then r0 is in the scratch block. */
+  tailCall: { params: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] },
+  /** (index among the program's maps, key): the address of the value, or 0. */
+  lookup: { params: ['i32', 'i32'], results: ['i32'] },
+  cpu: { params: [], results: ['i32'] },
+} as const satisfies Record<string, FunctionType>;
+
+/** (slot): arguments and result are in the scratch block. */
+export const helperType: FunctionType = { params: ['i32'], results: [] };
+export const helperImport = (code: number): string => `helper${code}`;
+
+/** The exported entry: (context, lowest address of the first frame) → r0. */
+export const ENTRY = 'run';
+export const entryType: FunctionType = { params: ['i32', 'i32'], results: ['i64'] };
+/** A subprogram: (r1 … r5, lowest address of its frame) → r0. */
+export const subprogType: FunctionType = {
+  params: ['i64', 'i64', 'i64', 'i64', 'i64', 'i32'],
+  results: ['i64'],
+};

@@ -1,0 +1,79 @@
+/**
+ * A whole program as one WebAssembly module, which imports the kernel's memory and its host's functions and
+ * exports `run`.
+ */
+import { roundUp } from '../../../base/bytes.ts';
+import { Bug } from '../../../base/errors.ts';
+import { helperByCode } from '../../helpers/table.ts';
+import { STACK_BYTES } from '../../run.ts';
+import type { RunnableProgram } from '../../types.ts';
+import { type Code, type FunctionRef, ModuleBuilder } from '../wasm/index.ts';
+import type { Shared } from './calls.ts';
+import { type SlotMap, writeFunction } from './function.ts';
+import { functionsOf, mayNestTooDeep } from './functions.ts';
+import { ENTRY, ENV, entryType, helperImport, helperType, hostImports, subprogType } from './layout.ts';
+
+export interface Translation {
+  readonly module: ModuleBuilder;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The slot of the instruction that an offset in `bytes` belongs to; undefined where none does. */
+  slotAt(offset: number): number | undefined;
+}
+
+/** Pages of 64 KiB that a 32-bit memory can have. */
+const MOST_PAGES = 65536;
+
+/** `scratch`: the address of the scratch block (layout.ts). */
+export function translate(program: RunnableProgram, scratch: number): Translation {
+  const module = new ModuleBuilder();
+  module.memory = { module: ENV, name: 'memory', initial: 1, maximum: MOST_PAGES };
+  const imports = new Map<string, FunctionRef>();
+  for (const [name, type] of Object.entries(hostImports)) imports.set(name, module.import(ENV, name, type));
+  helperByCode.forEach((_, code) => {
+    const name = helperImport(code);
+    imports.set(name, module.import(ENV, name, helperType));
+  });
+
+  const functions = functionsOf(program);
+  const checksDepth = mayNestTooDeep(functions);
+  const codes: Code[] = [];
+  const refs = new Map<number, FunctionRef>();
+  const entry = module.define('main', entryType, ['ctx', 'stack']);
+  codes.push(entry.code);
+  module.export(ENTRY, entry.ref);
+  // The entry can be called as a subprogram too (by itself): then it is a function of its own.
+  const callable = functions.filter((one) => functions.some(({ calls }) => calls.includes(one.entry)));
+  for (const { entry: slot } of callable) {
+    const { ref, code } = module.define(`f${slot}`, subprogType, ['r1', 'r2', 'r3', 'r4', 'r5', 'stack']);
+    refs.set(slot, ref);
+    codes.push(code);
+  }
+  const maps = new Map(program.maps.map((map, index) => [map.address, { map, index }]));
+  const depths = new Map(program.subprogs.map(({ start, stackDepth }) => [start, stackDepth]));
+  const shared: Shared = {
+    scratch,
+    imported: (name) => imports.get(name) ?? missing(name),
+    subprog: (slot) => refs.get(slot) ?? missing(`f${slot}`),
+    mapAt: (address) => maps.get(address),
+  };
+  const slotMaps = [functions[0]!, ...callable].map((bpf, i) => {
+    const stackDepth = Math.min(roundUp(depths.get(bpf.entry) ?? STACK_BYTES, 8), STACK_BYTES);
+    return writeFunction({ program, bpf, shared, code: codes[i]!, stackDepth, checksDepth });
+  });
+  const { bytes, starts } = module.build();
+  return { module, bytes, slotAt: (offset) => slotAt(slotMaps, starts, offset) };
+}
+
+function missing(name: string): never {
+  throw new Bug(`generated code refers to ${name}, which the module does not have`);
+}
+
+function slotAt(slotMaps: readonly SlotMap[], starts: readonly number[], offset: number): number | undefined {
+  const at = starts.findLastIndex((start) => start <= offset);
+  const slots = slotMaps[at];
+  if (slots === undefined) return undefined;
+  const within = offset - starts[at]!;
+  let slot: number | undefined;
+  for (let i = 0; i < slots.length && slots[i]! <= within; i += 2) slot = slots[i + 1];
+  return slot;
+}
