@@ -191,6 +191,16 @@ const rules: {
     want: { hash: err('ENOENT'), array: err('E2BIG'), percpu_array: err('E2BIG'), prog_array: err('EINVAL') },
   },
   {
+    name: 'update with BPF_F_LOCK of what is not there',
+    run: (map, _key, gone, value) => map.userUpdate(gone, value, 4n),
+    want: {
+      hash: err('EINVAL'),
+      array: err('E2BIG'),
+      percpu_array: err('EINVAL'),
+      prog_array: err('EINVAL'),
+    },
+  },
+  {
     name: 'update with unknown flags',
     run: (map, key, _gone, value) => map.userUpdate(key, value, 1n << 40n),
     want: {

@@ -347,7 +347,7 @@ class Generator {
     const far = limit + this.tooFar();
     const dst = reg as Reg;
     const bits = random.pick([32, 64] as const);
-    switch (random.below(6)) {
+    switch (random.below(8)) {
       case 0: {
         let mask = 1;
         while (mask * 2 <= far) mask *= 2;
@@ -371,6 +371,17 @@ class Generator {
         this.jump({ op: 'jmp', cond: 'sge', bits: 64, dst, src: { imm: far }, off: 0 }, out);
         if (!this.oops()) this.jump({ op: 'jmp', cond: 'slt', bits: 64, dst, src: { imm: 0 }, off: 0 }, out);
         return;
+      case 5:
+      case 6: {
+        // The smaller of the two.
+        const on = this.newLabel();
+        const cond = random.pick(['lt', 'le'] as const);
+        this.jump({ op: 'jmp', cond, bits, dst, src: { imm: far - 1 }, off: 0 }, on);
+        this.alu('mov', reg, { imm: far - 1 }, random.pick([32, 64]));
+        this.lines.push(label(on));
+        if (bits === 32 && !this.oops()) this.alu('mov', reg, { reg: dst }, 32);
+        return;
+      }
       default:
         if (!this.oops()) this.alu('mov', reg, { reg: dst }, 32);
         this.jump({ op: 'jmp', cond: 'ge', bits: 32, dst, src: { imm: far }, off: 0 }, out);
