@@ -6,7 +6,7 @@
 import { createRequire } from 'node:module';
 import process from 'node:process';
 import { SkepError } from '../base/errors.ts';
-import { BpfError, type Errno, errnoName } from '../uapi/errno.ts';
+import { BpfError, errnoName } from '../uapi/errno.ts';
 
 /** Numbers of system calls that libc has no function for, from each architecture's unistd.h. */
 const syscallNumbers: Readonly<Record<string, { bpf: number; perfEventOpen: number }>> = {
@@ -120,14 +120,9 @@ function bind(koffi: Koffi, numbers: Libc['numbers']): Libc {
   };
 }
 
-/** The error of the call that just failed. `hints` says what to do about some of them. */
-export function lastError(
-  libc: Pick<Libc, 'errno'>,
-  what: string,
-  hints: Partial<Record<Errno, string>> = {},
-): BpfError {
-  const errno = errnoName(libc.errno());
-  return new BpfError(errno, what, hints[errno]);
+/** The error of the call that just failed. */
+export function lastError(libc: Pick<Libc, 'errno'>, what: string): BpfError {
+  return new BpfError(errnoName(libc.errno()), what);
 }
 
 /** The result of a call, which is negative where it failed. */

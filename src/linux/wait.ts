@@ -2,6 +2,7 @@
  * Waiting for fds to become readable: an epoll instance of their own, which the event loop watches. Nothing
  * spins and no thread is held.
  */
+import process from 'node:process';
 import { checked, type Libc } from './libc.ts';
 
 const EPOLL_CLOEXEC = 0x80000;
