@@ -47,6 +47,8 @@ interface Entry {
   /** What holds before the instruction. */
   claims: StateClaims[];
   safe: boolean;
+  /** Whether its instruction was printed: the same slot again is another step. */
+  done: boolean;
 }
 
 interface Segment {
@@ -77,7 +79,7 @@ export function readClaims(log: string): Claims {
   for (const line of log.split('\n')) {
     const branch = /^from (\d+) to (\d+):(.*)$/.exec(line);
     if (branch !== null) {
-      const entry: Entry = { slot: Number(branch[2]), claims: [], safe: branch[3] === ' safe' };
+      const entry: Entry = { slot: Number(branch[2]), claims: [], safe: branch[3] === ' safe', done: false };
       if (!entry.safe) entry.claims.push(readState(branch[3]!));
       segments.push({ from: Number(branch[1]), entries: [entry] });
       pending = undefined;
@@ -89,8 +91,8 @@ export function readClaims(log: string): Claims {
     const slot = Number(step[1]);
     const rest = step[2]!;
     let entry = entries.at(-1);
-    if (entry?.slot !== slot || (rest.startsWith('(') && isDone(entry))) {
-      entry = { slot, claims: [], safe: false };
+    if (entry?.slot !== slot || (rest.startsWith('(') && entry.done)) {
+      entry = { slot, claims: [], safe: false, done: false };
       entries.push(entry);
     }
     if (pending !== undefined) entry.claims.push(pending);
@@ -98,7 +100,7 @@ export function readClaims(log: string): Claims {
     if (rest === 'safe') entry.safe = true;
     else if (!rest.startsWith('(')) entry.claims.push(readState(` ${rest}`));
     else {
-      done.add(entry);
+      entry.done = true;
       const after = rest.indexOf(' ; ');
       if (after >= 0) pending = readState(rest.slice(after + 2));
     }
@@ -112,10 +114,6 @@ export function readClaims(log: string): Claims {
   }
   return { segments, starts };
 }
-
-/** Entries whose instruction was printed: the same slot again is another step. */
-const done = new WeakSet<Entry>();
-const isDone = (entry: Entry): boolean => done.has(entry);
 
 function readState(text: string): StateClaims {
   const regs: [number, Claim][] = [];
