@@ -109,6 +109,15 @@ function mapFacts(map: RecordedMap, at: { index: number; folder: string }): MapF
   };
 }
 
+let vmlinux: Uint8Array | undefined;
+
+/** The BTF of the kernel that recorded, beside the exam. */
+function kernelBtf(folder: string): Uint8Array | undefined {
+  const file = join(folder, 'vmlinux-6.18.44.btf.gz');
+  if (vmlinux === undefined && existsSync(file)) vmlinux = new Uint8Array(gunzipSync(readFileSync(file)));
+  return vmlinux;
+}
+
 function capabilitiesOf(record: Recorded): Capabilities {
   const given = record.capabilities;
   if (given === undefined) return { bpf: true, perfmon: true, netAdmin: true, sysAdmin: true };
@@ -130,6 +139,7 @@ function run(record: Recorded, folder: string, logLevel: number): VerifierResult
     funcInfo: record.func_info === undefined ? undefined : fromHex(record.func_info),
     lineInfo: record.line_info === undefined ? undefined : fromHex(record.line_info),
     attachBtfId: record.attach_btf_id,
+    kernelBtf: kernelBtf(folder),
     logLevel,
     cpus: RECORDED_CPUS,
   });

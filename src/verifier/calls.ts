@@ -3,12 +3,12 @@
 import { checkCallbackResult } from './callbacks.ts';
 import { forgetPackets } from './effects.ts';
 import type { Env, Subprog } from './env.ts';
-import { previousEntry, widen } from './may-goto.ts';
 import { printState } from './print.ts';
 import { newFrame, setNotInit, setScalar, typeOf } from './regs.ts';
 import { regAt } from './state/frame.ts';
 import { regTypes } from './state/reg-types.ts';
 import { MAX_FRAMES } from './subprogs.ts';
+import { previousEntry, widen } from './widen.ts';
 
 const CALLER_SAVED = 6;
 

@@ -6,6 +6,7 @@
 
 import { callsBack, helperChangesPacket, markSubprogChangesPacket } from './effects.ts';
 import type { Env } from './env.ts';
+import { findKfunc } from './kfuncs.ts';
 
 const DISCOVERED = 0x10;
 const EXPLORED = 0x20;
@@ -20,6 +21,7 @@ const OP_CALL = 0x80;
 const OP_EXIT = 0x90;
 const OP_JCOND = 0xe0;
 const SRC_SUBPROG = 1;
+const SRC_KFUNC = 2;
 const SRC_FUNC = 4;
 
 class Walk {
@@ -100,6 +102,9 @@ class Walk {
       // Callbacks come back to the call itself, where the exploration sees whether they converge.
       mark(env, slot);
       env.forceCheckpoint[slot] = env.callsBack[slot] = 1;
+    }
+    if (raw.src === SRC_KFUNC && findKfunc(env, raw.imm)?.step === 'next') {
+      env.prunePoint[slot] = env.forceCheckpoint[slot] = env.iteratorSteps[slot] = 1;
     }
     if (raw.src === SRC_SUBPROG) return this.visitCallee(slot, 1);
     if (this.push(slot, slot + 1, FALLTHROUGH)) return true;

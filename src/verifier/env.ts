@@ -98,6 +98,8 @@ export class Env {
   readonly forceCheckpoint: Uint8Array;
   /** Calls of helpers that call back. */
   readonly callsBack: Uint8Array;
+  /** Calls of the function that moves an iterator on. */
+  readonly iteratorSteps: Uint8Array;
   /** Registers that are read before they are written, by slot: bit n is rn. */
   readonly liveRegs: Uint16Array;
   /** Kept by precision.ts: what makes an instruction of interest to it. */
@@ -183,6 +185,7 @@ export class Env {
     this.jumpPoint = new Uint8Array(this.count);
     this.forceCheckpoint = new Uint8Array(this.count);
     this.callsBack = new Uint8Array(this.count);
+    this.iteratorSteps = new Uint8Array(this.count);
     this.liveRegs = new Uint16Array(this.count);
     this.scc = new Uint32Array(this.count);
     this.backtracked = new Uint16Array(this.count);

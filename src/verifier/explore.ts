@@ -13,6 +13,8 @@ import { checkReturn } from './exit.ts';
 import { callHelper } from './helper-call.ts';
 import { pushHistory } from './history.ts';
 import { doJump } from './jumps.ts';
+import { callKfunc } from './kfunc-call.ts';
+import { findKfunc } from './kfuncs.ts';
 import { doMayGoto } from './may-goto.ts';
 import { doAtomic, doLoad, doPacketLoad, doStore, doWideLoad } from './memory-insns.ts';
 import { insnText, printChanges, printLine, printState } from './print.ts';
@@ -113,7 +115,11 @@ function step(env: Env): Outcome {
     return env.reject('EINVAL', invalidText(insn));
   }
   if (isJumpClass(insn)) env.jumpsProcessed++;
-  const stores = insn.op === 'store' || insn.op === 'storeRelease' || insn.op === 'atomic';
+  const stores =
+    insn.op === 'store' ||
+    insn.op === 'storeRelease' ||
+    insn.op === 'atomic' ||
+    (insn.op === 'call' && insn.kind === 'kfunc');
   if (stores) env.stackLiveness.begin();
   if (insn.op === 'exit') return doExit(env);
   doInsn(env, insn);
@@ -181,9 +187,12 @@ function doCall(env: Env, insn: Extract<Insn, { op: 'call' }>): void {
     case 'subprog':
       callSubprog(env, insn.imm);
       return;
-    case 'kfunc':
-      env.missingKfunc = true;
+    case 'kfunc': {
+      const kfunc = findKfunc(env, insn.imm);
+      if (kfunc === undefined) env.missingKfunc = true;
+      else callKfunc(env, kfunc);
       return;
+    }
   }
 }
 

@@ -7,6 +7,7 @@ import type { Insn, InvalidInsn, Operand } from '../isa/index.ts';
 import { helperProtos } from '../uapi/helper-protos.ts';
 import { helperName } from '../uapi/helpers.ts';
 import type { Env } from './env.ts';
+import { findKfunc, kfuncArgs } from './kfuncs.ts';
 
 const ALL = 0x3ff;
 const CALLER_SAVED = 0x3f;
@@ -21,7 +22,7 @@ interface UseDef {
   def: number;
 }
 
-function useDef(insn: Insn | InvalidInsn | undefined, into: UseDef): void {
+function useDef(env: Env, insn: Insn | InvalidInsn | undefined, into: UseDef): void {
   into.use = ALL;
   into.def = 0;
   if (insn === undefined) return;
@@ -68,11 +69,17 @@ function useDef(insn: Insn | InvalidInsn | undefined, into: UseDef): void {
       return;
     case 'call':
       into.def = CALLER_SAVED;
-      into.use = insn.kind === 'helper' ? helperArgs(insn.imm) : CALLER_SAVED & ~R0;
+      into.use = callArgs(env, insn);
       return;
     default:
       return;
   }
+}
+
+function callArgs(env: Env, insn: Extract<Insn, { op: 'call' }>): number {
+  if (insn.kind === 'helper') return helperArgs(insn.imm);
+  const kfunc = insn.kind === 'kfunc' ? findKfunc(env, insn.imm) : undefined;
+  return kfunc === undefined ? CALLER_SAVED & ~R0 : ((1 << kfuncArgs(kfunc)) - 1) << 1;
 }
 
 /** r1 … rn for a helper of n arguments. */
@@ -89,7 +96,7 @@ export function findLiveRegs(env: Env): void {
   const def = new Uint16Array(count);
   const one: UseDef = { use: 0, def: 0 };
   for (let slot = 0; slot < count; slot++) {
-    useDef(insns[slot], one);
+    useDef(env, insns[slot], one);
     use[slot] = one.use & NO_FP;
     def[slot] = one.def & NO_FP;
   }

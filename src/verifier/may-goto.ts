@@ -1,15 +1,7 @@
-/**
- * may_goto: a jump that is taken when the run has looped for too long, so that any loop through one ends. Each
- * time round, what changed and nothing relied upon becomes unknown, so that the exploration ends too.
- */
+/** may_goto: a jump that is taken when the run has looped for too long, so that any loop through one ends. */
 import { pushBranch } from './branches.ts';
-import type { Checkpoint, Env } from './env.ts';
-import { isScalar, setScalar } from './regs.ts';
-import { type Frame, REGS, regAt, spilledAt } from './state/frame.ts';
-import { PRECISE } from './state/layout.ts';
-import type { State } from './state/state.ts';
-import { Comparison } from './states-equal.ts';
-import { bucketOf } from './visited.ts';
+import type { Env } from './env.ts';
+import { previousEntry, widen } from './widen.ts';
 
 export function doMayGoto(env: Env, off: number): void {
   const previous = env.state.parent === undefined ? undefined : previousEntry(env, env.state.parent);
@@ -17,44 +9,4 @@ export function doMayGoto(env: Env, off: number): void {
   through.mayGotoDepth++;
   if (previous !== undefined) widen(env, previous, through);
   env.insn += off;
-}
-
-/** The state of the last time round: here, in the same calls, and still open (find_prev_entry). */
-export function previousEntry(env: Env, cur: State): State | undefined {
-  const list: readonly Checkpoint[] = env.checkpoints[bucketOf(env)] ?? [];
-  for (let i = list.length - 1; i >= 0; i--) {
-    const { state } = list[i] as Checkpoint;
-    if (state.insn !== env.insn || state.branches === 0 || state.dfsDepth >= cur.dfsDepth) continue;
-    if (sameCalls(state, cur)) return state;
-  }
-  return undefined;
-}
-
-/** same_callsites */
-function sameCalls(a: State, b: State): boolean {
-  if (a.curFrame !== b.curFrame) return false;
-  for (let no = a.curFrame; no >= 0; no--) {
-    if (a.frames[no]?.callsite !== b.frames[no]?.callsite) return false;
-  }
-  return true;
-}
-
-/** Scalars that differ from the last time round, and that nothing relies on, may be anything (widen_imprecise_scalars). */
-export function widen(env: Env, old: State, cur: State): void {
-  const comparison = new Comparison(env, 'exact');
-  for (let no = old.curFrame; no >= 0; no--) {
-    const before = old.frames[no] as Frame;
-    const now = cur.frames[no] as Frame;
-    for (let reg = 0; reg < REGS; reg++) widenOne(comparison, before, now, regAt(reg));
-    const slots = Math.min(before.slots, now.slots);
-    for (let slot = 0; slot < slots; slot++) {
-      if (before.isSpilled(slot) && now.isSpilled(slot)) widenOne(comparison, before, now, spilledAt(slot));
-    }
-  }
-}
-
-function widenOne(comparison: Comparison, before: Frame, now: Frame, r: number): void {
-  if (!isScalar(before, r) || !isScalar(now, r)) return;
-  if (before.i32[2 * r + PRECISE] === 1 || now.i32[2 * r + PRECISE] === 1) return;
-  if (!comparison.reg(before, r, now, r)) setScalar(now, r);
 }

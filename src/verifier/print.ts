@@ -3,6 +3,7 @@
  */
 import { formatInsn, opcodeOf } from '../asm/index.ts';
 import type { Env } from './env.ts';
+import { findKfunc, iteratorKinds } from './kfuncs.ts';
 import { type Scratched, type StateNames, stateText } from './log/index.ts';
 import type { State } from './state/state.ts';
 
@@ -10,7 +11,7 @@ function names(env: Env): StateNames {
   return {
     map: (index) => env.map(index),
     btfType: (_object, id) => String(id),
-    iterator: (id) => String(id),
+    iterator: (id) => iteratorKinds[id]?.name ?? '',
   };
 }
 
@@ -39,7 +40,10 @@ export function insnText(env: Env, slot: number): string {
   const insn = env.insns[slot];
   if (insn === undefined) return '(00)';
   const opcode = opcodeOf(insn).toString(16).padStart(2, '0');
-  const text = formatInsn(insn, { wideLoad: () => wideLoadText(env, slot) });
+  const text = formatInsn(insn, {
+    wideLoad: () => wideLoadText(env, slot),
+    kfunc: (call) => findKfunc(env, call.imm)?.name,
+  });
   return `(${opcode}) ${text}`;
 }
 

@@ -256,7 +256,7 @@ function writeFixed(env: Env, access: StackAccess): void {
     copyReg({ file: frame, r: spilled }, cur, from);
     save(frame, slot, size);
   } else {
-    const wasSpilled = frame.isSpilled(slot);
+    const wasSpilled = frame.isSpilled(slot) || frame.kinds[(slot + 1) * SLOT_BYTES - 1] === slotKinds.iter;
     setNotInit(frame, spilled);
     if (wasSpilled) scrub(frame, slot);
     let kind: number = slotKinds.misc;

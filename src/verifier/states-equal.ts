@@ -7,7 +7,7 @@ import type { Env } from './env.ts';
 import { ID_ADD_CONST } from './log/index.ts';
 import { isScalar, setScalar } from './regs.ts';
 import { Frame, regAt, SLOT_BYTES, slotKinds, spilledAt } from './state/frame.ts';
-import { AUX0, AUX1, FRAME_NO, ID, OFF, PRECISE, REF_OBJ_ID, TYPE } from './state/layout.ts';
+import { AUX0, AUX1, FRAME_NO, ID, iterProgress, OFF, PRECISE, REF_OBJ_ID, TYPE } from './state/layout.ts';
 import { baseType, regTypes } from './state/reg-types.ts';
 import type { State } from './state/state.ts';
 
@@ -171,8 +171,19 @@ export class Comparison {
       if (kind === slotKinds.misc && now === slotKinds.zero) continue;
       if (kind !== now) return false;
     }
-    if (old.kinds[base + SLOT_BYTES - 1] !== slotKinds.spill) return true;
+    const last = old.kinds[base + SLOT_BYTES - 1];
+    if (last === slotKinds.iter) return this.iterator(old, cur, spilledAt(slot));
+    if (last !== slotKinds.spill) return true;
     return this.reg(old, spilledAt(slot), cur, spilledAt(slot));
+  }
+
+  /** The same kind and progress; how often it went round does not matter. */
+  private iterator(old: Frame, cur: Frame, r: number): boolean {
+    const a = old.i32;
+    const b = cur.i32;
+    const progress = (a[2 * r + AUX1] as number) ^ (b[2 * r + AUX1] as number);
+    if (a[2 * r + AUX0] !== b[2 * r + AUX0] || (progress & iterProgress.mask) !== 0) return false;
+    return this.ids(a[2 * r + REF_OBJ_ID] as number, b[2 * r + REF_OBJ_ID] as number);
   }
 
   /** The frame whose register stands for the slot: a whole spilled scalar, or eight unknown bytes. */

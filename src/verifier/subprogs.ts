@@ -4,6 +4,7 @@
  */
 import { helpers } from '../uapi/helpers.ts';
 import type { Env, Subprog } from './env.ts';
+import { findKfunc } from './kfuncs.ts';
 import { MAX_STACK } from './state/frame.ts';
 
 const CALL = 0x85;
@@ -42,6 +43,10 @@ export function findSubprogs(env: Env): void {
     if (!isFunc && raw.src === SRC_KFUNC) {
       // A call of nothing is let through here and refused at the end if it is still reachable.
       if (raw.imm === 0 && raw.off === 0) continue;
+      if (raw.off === 0 && findKfunc(env, raw.imm) !== undefined) {
+        if (env.input.gplCompatible) continue;
+        env.reject('EINVAL', 'cannot call kernel function from non-GPL compatible program');
+      }
       env.reject('EACCES', `calling kernel function ${raw.imm} is not supported`);
     }
     const start = slot + raw.imm + 1;

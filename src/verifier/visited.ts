@@ -4,21 +4,17 @@
  */
 import type { Checkpoint, Env } from './env.ts';
 import { pushHistory } from './history.ts';
+import { iteratorIsActive, iteratorsMoved } from './iterators.ts';
 import { forgetPrecision, propagatePrecision } from './precision.ts';
 import { printLine, printState } from './print.ts';
 import { setNotInit } from './regs.ts';
 import { type Frame, regAt, SLOT_BYTES, slotKinds, spilledAt } from './state/frame.ts';
 import type { State } from './state/state.ts';
 import { statesEqual } from './states-equal.ts';
+import { bucketOf } from './widen.ts';
 
 const MAX_HISTORY = 40;
 const UNPRIVILEGED_STATES = 64;
-
-/** The list of states that slot and call site share (explored_state). */
-export function bucketOf(env: Env): number {
-  const callsite = env.frame.callsite;
-  return ((env.insn ^ callsite) >>> 0) % env.count;
-}
 
 /** Whether the path may stop here. */
 export function isVisited(env: Env): boolean {
@@ -82,6 +78,9 @@ function isCovered(env: Env, checkpoint: Checkpoint, incomplete: boolean): boole
  * covered by the earlier one? Otherwise the same state again would go on for ever.
  */
 function convergesTo(env: Env, old: State): boolean {
+  if (env.iteratorSteps[env.insn] === 1) {
+    return statesEqual(env, old, { insn: env.insn, exact: 'range' }) && iteratorIsActive(env);
+  }
   const isMayGoto = env.insns[env.insn]?.op === 'mayGoto';
   if (isMayGoto && old.mayGotoDepth !== env.state.mayGotoDepth) {
     if (statesEqual(env, old, { insn: env.insn, exact: 'range' })) return true;
@@ -105,6 +104,7 @@ function isLoop(env: Env, old: State): boolean {
   if (!maybeLooping(env, old)) return false;
   return (
     statesEqual(env, old, { insn: env.insn, exact: 'exact' }) &&
+    !iteratorsMoved(old, env.state) &&
     old.mayGotoDepth === env.state.mayGotoDepth &&
     old.callbackDepth === env.state.callbackDepth
   );

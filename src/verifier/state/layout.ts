@@ -41,6 +41,8 @@ export const AUX0 = 22;
 /** By type: map uid, BTF object index, dynptr or iterator details. */
 export const AUX1 = 23;
 export const SUBREG_DEF = 24;
+/** In AUX1 of an iterator's slots: its progress in two bits, and above them how often it went round. */
+export const iterProgress = { active: 1, drained: 2, mask: 3, depth: 4 } as const;
 export const SPARE = 25;
 
 /** A register file: the four views over one state's buffer. */
