@@ -22,6 +22,13 @@ import {
   stops,
 } from './translate/layout.ts';
 
+/** A program of this engine: what a run leaves in the scratch block, it finds there. */
+export interface Continuing extends Enterable {
+  readonly workspace: Workspace;
+  /** Runs on the fuel in the scratch block, and leaves r0 and the rest of the fuel there. */
+  continueRun(run: Run): void;
+}
+
 /** The frames of one run in one program. */
 const STACK_BLOCK = MAX_FRAMES * STACK_BYTES;
 
@@ -29,6 +36,8 @@ const STACK_BLOCK = MAX_FRAMES * STACK_BYTES;
 export class Workspace {
   readonly memory: KernelMemory;
   readonly scratch: number;
+  /** Runs that are going on, one inside the other. */
+  runs = 0;
   private readonly stacks: number[] = [];
   private generation = -1;
   private words64 = new BigInt64Array();
@@ -77,6 +86,11 @@ export class Workspace {
   }
 
   set fuel(instructions: number) {
+    if (instructions === (instructions | 0) && instructions >= 0) {
+      this.i32[FUEL / 4] = instructions;
+      this.words32[FUEL / 4 + 1] = 0;
+      return;
+    }
     // Beyond 2^53 a number cannot count single instructions; nobody waits for so many.
     const whole = Math.min(Math.max(Math.floor(instructions), 0), Number.MAX_SAFE_INTEGER);
     const { i32, u32 } = this;
@@ -169,10 +183,14 @@ export class Host implements HelperCall {
     const map = upper === 0 ? this.runtime.mapAt(mapAddress >>> 0) : undefined;
     if (map === undefined) return this.fault('bpf_tail_call through what is no map');
     if (index >>> 0 >= map.def.maxEntries || run.tailCalls >= MAX_TAIL_CALLS) return 0;
-    const target = this.runtime.progAt(map, index >>> 0) as Enterable | undefined;
+    const target = this.runtime.progAt(map, index >>> 0) as Enterable | Continuing | undefined;
     if (target === undefined) return 0;
     run.tailCalls++;
     const { workspace } = this;
+    if ('continueRun' in target && target.workspace === workspace) {
+      target.continueRun(run);
+      return 1;
+    }
     run.budget = workspace.fuel;
     const r0 = target.enter(run);
     workspace.fuel = run.budget;

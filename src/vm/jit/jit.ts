@@ -5,48 +5,74 @@
  */
 import { Bug } from '../../base/errors.ts';
 import { ProgramFault } from '../faults.ts';
-import { DEFAULT_BUDGET, type Enterable, type Run } from '../run.ts';
+import { DEFAULT_BUDGET, type Run } from '../run.ts';
 import { checkRunnable } from '../runnable.ts';
 import type { Engine, Executable, RunContext, RunnableProgram, Runtime } from '../types.ts';
-import { Host, type Workspace, workspaceOf } from './host.ts';
+import { type Continuing, Host, type Workspace, workspaceOf } from './host.ts';
 import { ENTRY } from './translate/layout.ts';
 import { type Translation, translate } from './translate/module.ts';
 
-class Compiled implements Enterable {
+class Compiled implements Continuing {
   readonly program: RunnableProgram;
   private readonly host: Host;
-  private readonly workspace: Workspace;
+  readonly workspace: Workspace;
   private readonly slotAt: Translation['slotAt'];
-  private readonly code: (ctx: number, stack: number) => bigint;
+  private readonly code: (ctx: number, stack: number) => void;
 
   constructor(program: RunnableProgram, runtime: Runtime) {
     this.program = program;
     this.workspace = workspaceOf(runtime.memory);
     this.host = new Host(program, runtime, this.workspace);
-    const { bytes, slotAt } = translate(program, this.workspace.scratch);
+    const { bytes, slotAt } = translate(program, {
+      scratch: this.workspace.scratch,
+      view: runtime.memory.view,
+    });
     this.slotAt = slotAt;
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.host.imports());
-    this.code = instance.exports[ENTRY] as (ctx: number, stack: number) => bigint;
+    this.code = instance.exports[ENTRY] as (ctx: number, stack: number) => void;
   }
 
   run(context: RunContext): bigint {
-    return this.enter({ context, budget: context.budget ?? DEFAULT_BUDGET, tailCalls: 0 });
+    const { workspace } = this;
+    const budget = context.budget ?? DEFAULT_BUDGET;
+    // A helper may have started this run in the middle of another, whose fuel is then in the scratch block.
+    const outerFuel = workspace.runs === 0 ? 0 : workspace.fuel;
+    workspace.runs++;
+    workspace.fuel = budget;
+    try {
+      this.continueRun({ context, budget, tailCalls: 0 });
+      return workspace.u64[0]!;
+    } finally {
+      workspace.runs--;
+      if (workspace.runs > 0) workspace.fuel = outerFuel;
+    }
   }
 
   enter(run: Run): bigint {
+    const { workspace } = this;
+    const outerFuel = workspace.fuel;
+    workspace.fuel = run.budget;
+    workspace.runs++;
+    try {
+      this.continueRun(run);
+      return workspace.u64[0]!;
+    } finally {
+      workspace.runs--;
+      run.budget = workspace.fuel;
+      workspace.fuel = outerFuel;
+    }
+  }
+
+  continueRun(run: Run): void {
     const { host, workspace } = this;
     const stack = workspace.takeStack();
     const outer = host.run;
-    const outerFuel = workspace.fuel;
     host.run = run;
-    workspace.fuel = run.budget;
     try {
-      return BigInt.asUintN(64, this.code(run.context.ctx, stack));
+      this.code(run.context.ctx, stack);
     } catch (error) {
       throw error instanceof WebAssembly.RuntimeError ? this.trapped(error) : error;
     } finally {
-      run.budget = workspace.fuel;
-      workspace.fuel = outerFuel;
       host.run = outer;
       workspace.giveStack(stack);
     }

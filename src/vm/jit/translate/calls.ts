@@ -3,18 +3,12 @@
  * calls through the host; and lookups in maps that are known when the program is translated, which need none
  * of that.
  */
-import type { BpfMap } from '../../../maps/types.ts';
 import { helpers } from '../../../uapi/helpers.ts';
-import { mapTypes } from '../../../uapi/map-types.ts';
 import { STACK_BYTES } from '../../run.ts';
 import type { FunctionRef } from '../wasm/index.ts';
 import type { Frame } from './frame.ts';
 import { FUEL } from './layout.ts';
-
-export interface KnownMap {
-  readonly map: BpfMap;
-  readonly index: number;
-}
+import { type KnownMap, writeLookup } from './lookup.ts';
 
 /** What all functions of a module have in common. */
 export interface Shared {
@@ -24,6 +18,8 @@ export interface Shared {
   imported(name: string): FunctionRef;
   /** The function of the module for the subprogram at a slot. */
   subprog(slot: number): FunctionRef;
+  /** Whether that one uses up fuel. */
+  usesFuel(slot: number): boolean;
   /** The program's map at an address, and its place among the program's maps. */
   mapAt(address: number): KnownMap | undefined;
 }
@@ -58,39 +54,8 @@ export function writeDirect(
     return true;
   }
   if (call.helper !== helpers.map_lookup_elem.id || call.known === undefined) return false;
-  const { map, index } = call.known;
-  if (map.def.type === mapTypes.array.id && map.valueAddress !== undefined) {
-    writeArrayLookup(frame, map, map.valueAddress);
-  } else {
-    code.i32(index);
-    frame.get32(2);
-    code.call(shared.imported('lookup'));
-    frame.set32(0);
-  }
+  writeLookup(frame, shared, call.known);
   return true;
-}
-
-/** Values of an array lie side by side, from an address that does not change while the program lives. */
-function writeArrayLookup(frame: Frame, { def }: BpfMap, values: number): void {
-  const { code } = frame;
-  const stride = Math.ceil(def.valueSize / 8) * 8;
-  const index = frame.temporary('index', 'i32');
-  frame.get32(2);
-  code.access('i32.load');
-  code.tee(index);
-  code.i32(def.maxEntries);
-  code.op('i32.lt_u');
-  code.if('i64');
-  code.get(index);
-  code.i32(stride);
-  code.op('i32.mul');
-  code.i32(values);
-  code.op('i32.add');
-  code.op('i64.extend_i32_u');
-  code.else();
-  code.i64(0n);
-  code.end();
-  frame.set(0);
 }
 
 /** The call itself: the arguments, and the frame below this one. */

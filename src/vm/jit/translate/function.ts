@@ -354,9 +354,10 @@ class FunctionWriter {
       code.end();
     }
     this.burn(1, target);
-    this.saveFuel();
+    const sharesFuel = shared.usesFuel(target);
+    if (sharesFuel) this.saveFuel();
     writeSubprogCall(this.frame, shared, target);
-    this.restoreFuel();
+    if (sharesFuel) this.restoreFuel();
   }
 
   private tailCall(slot: number): void {

@@ -33,9 +33,11 @@ export const hostImports = {
 export const helperType: FunctionType = { params: ['i32'], results: [] };
 export const helperImport = (code: number): string => `helper${code}`;
 
-/** The exported entry: (context, lowest address of the first frame) → r0. */
+/** The exported entry: (context, lowest address of the first frame); r0 goes into the scratch block. */
 export const ENTRY = 'run';
-export const entryType: FunctionType = { params: ['i32', 'i32'], results: ['i64'] };
+export const entryType: FunctionType = { params: ['i32', 'i32'], results: [] };
+/** The program itself: the same, with r0 as its result. */
+export const mainType: FunctionType = { params: ['i32', 'i32'], results: ['i64'] };
 /** A subprogram: (r1 … r5, lowest address of its frame) → r0. */
 export const subprogType: FunctionType = {
   params: ['i64', 'i64', 'i64', 'i64', 'i64', 'i32'],

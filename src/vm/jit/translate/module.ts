@@ -11,7 +11,17 @@ import { type Code, type FunctionRef, ModuleBuilder } from '../wasm/index.ts';
 import type { Shared } from './calls.ts';
 import { type SlotMap, writeFunction } from './function.ts';
 import { functionsOf, mayNestTooDeep } from './functions.ts';
-import { ENTRY, ENV, entryType, helperImport, helperType, hostImports, subprogType } from './layout.ts';
+import {
+  ENTRY,
+  ENV,
+  entryType,
+  helperImport,
+  helperType,
+  hostImports,
+  mainType,
+  subprogType,
+} from './layout.ts';
+import { mapLayout } from './lookup.ts';
 
 export interface Translation {
   readonly module: ModuleBuilder;
@@ -23,8 +33,14 @@ export interface Translation {
 /** Pages of 64 KiB that a 32-bit memory can have. */
 const MOST_PAGES = 65536;
 
-/** `scratch`: the address of the scratch block (layout.ts). */
-export function translate(program: RunnableProgram, scratch: number): Translation {
+export interface Place {
+  /** The address of the scratch block (layout.ts). */
+  readonly scratch: number;
+  /** The kernel's memory, where the maps say how they lie. */
+  readonly view: DataView;
+}
+
+export function translate(program: RunnableProgram, { scratch, view }: Place): Translation {
   const module = new ModuleBuilder();
   module.memory = { module: ENV, name: 'memory', initial: 1, maximum: MOST_PAGES };
   const imports = new Map<string, FunctionRef>();
@@ -38,9 +54,8 @@ export function translate(program: RunnableProgram, scratch: number): Translatio
   const checksDepth = mayNestTooDeep(functions);
   const codes: Code[] = [];
   const refs = new Map<number, FunctionRef>();
-  const entry = module.define('main', entryType, ['ctx', 'stack']);
-  codes.push(entry.code);
-  module.export(ENTRY, entry.ref);
+  const main = module.define('main', mainType, ['ctx', 'stack']);
+  codes.push(main.code);
   // The entry can be called as a subprogram too (by itself): then it is a function of its own.
   const callable = functions.filter((one) => functions.some(({ calls }) => calls.includes(one.entry)));
   for (const { entry: slot } of callable) {
@@ -48,10 +63,12 @@ export function translate(program: RunnableProgram, scratch: number): Translatio
     refs.set(slot, ref);
     codes.push(code);
   }
-  const maps = new Map(program.maps.map((map, index) => [map.address, { map, index }]));
+  const maps = new Map(program.maps.map((map, index) => [map.address, { index, ...mapLayout(map, view) }]));
   const depths = new Map(program.subprogs.map(({ start, stackDepth }) => [start, stackDepth]));
+  const fuelUsers = new Set(callable.filter((one) => one.usesFuel).map((one) => one.entry));
   const shared: Shared = {
     scratch,
+    usesFuel: (slot) => fuelUsers.has(slot),
     imported: (name) => imports.get(name) ?? missing(name),
     subprog: (slot) => refs.get(slot) ?? missing(`f${slot}`),
     mapAt: (address) => maps.get(address),
@@ -60,8 +77,19 @@ export function translate(program: RunnableProgram, scratch: number): Translatio
     const stackDepth = Math.min(roundUp(depths.get(bpf.entry) ?? STACK_BYTES, 8), STACK_BYTES);
     return writeFunction({ program, bpf, shared, code: codes[i]!, stackDepth, checksDepth });
   });
+  writeEntry(module, main.ref, scratch);
   const { bytes, starts } = module.build();
   return { module, bytes, slotAt: (offset) => slotAt(slotMaps, starts, offset) };
+}
+
+/** What the host calls: a 64-bit result would be an object of its own each time. */
+function writeEntry(module: ModuleBuilder, main: FunctionRef, scratch: number): void {
+  const { ref, code } = module.define(ENTRY, entryType, ['ctx', 'stack']);
+  code.i32(scratch);
+  for (const local of code.locals) code.get(local);
+  code.call(main);
+  code.access('i64.store');
+  module.export(ENTRY, ref);
 }
 
 function missing(name: string): never {

@@ -1,0 +1,74 @@
+/**
+ * bpf_map_lookup_elem() in a map that is known when the program is translated. Values of array kinds lie side
+ * by side at an address that does not change while the program lives (maps/layout.ts), so looking one up is
+ * a comparison and a sum; other kinds are asked by a call with nothing but 32-bit numbers.
+ */
+import { mapHeader } from '../../../maps/layout.ts';
+import type { BpfMap } from '../../../maps/types.ts';
+import { mapTypes } from '../../../uapi/map-types.ts';
+import type { Shared } from './calls.ts';
+import type { Frame } from './frame.ts';
+
+/** A map of the program: its place among the program's maps, and how it lies where it is an array. */
+export interface KnownMap {
+  readonly index: number;
+  readonly array: ArrayLayout | undefined;
+}
+
+interface ArrayLayout {
+  readonly maxEntries: number;
+  readonly values: number;
+  readonly stride: number;
+  /** Zero where all CPUs share the values. */
+  readonly cpuStride: number;
+}
+
+/** What the map's header says of it. */
+export function mapLayout(map: BpfMap, view: DataView): Pick<KnownMap, 'array'> {
+  const { type } = map.def;
+  if (type !== mapTypes.array.id && type !== mapTypes.percpu_array.id) return { array: undefined };
+  const field = (offset: number) => view.getUint32(map.address + offset, true);
+  return {
+    array: {
+      maxEntries: field(mapHeader.maxEntries),
+      values: field(mapHeader.values),
+      stride: field(mapHeader.stride),
+      cpuStride: type === mapTypes.array.id ? 0 : field(mapHeader.cpuStride),
+    },
+  };
+}
+
+/** The key is at r2; the address of the value, or 0, goes into r0. */
+export function writeLookup(frame: Frame, shared: Shared, { index, array }: KnownMap): void {
+  const { code } = frame;
+  if (array === undefined) {
+    code.i32(index);
+    frame.get32(2);
+    code.call(shared.imported('lookup'));
+    frame.set32(0);
+    return;
+  }
+  const element = frame.temporary('index', 'i32');
+  frame.get32(2);
+  code.access('i32.load');
+  code.tee(element);
+  code.i32(array.maxEntries);
+  code.op('i32.lt_u');
+  code.if('i64');
+  code.get(element);
+  code.i32(array.stride);
+  code.op('i32.mul');
+  code.i32(array.values);
+  code.op('i32.add');
+  if (array.cpuStride !== 0) {
+    code.call(shared.imported('cpu'));
+    code.i32(array.cpuStride);
+    code.op('i32.mul');
+    code.op('i32.add');
+  }
+  code.op('i64.extend_i32_u');
+  code.else();
+  code.i64(0n);
+  code.end();
+  frame.set(0);
+}
