@@ -86,7 +86,7 @@ function compileTests(): void {
   for (const name of ['package.json', 'node_modules', 'fixtures', 'README.md', 'docs']) {
     symlinkSync(join(root, name), join('build/test', name));
   }
-  for (const file of filesUnder(['examples', 'test'], '')) {
+  for (const file of filesUnder(['examples', 'test', 'tools'], '')) {
     if (file.endsWith('.ts') || statSync(file).isDirectory()) continue;
     mkdirSync(join('build/test', dirname(file)), { recursive: true });
     symlinkSync(join(root, file), join('build/test', file));
