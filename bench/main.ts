@@ -2,8 +2,8 @@
  * `npm run bench`: measures and prints a table, median and best of each case. `--json` prints rows instead;
  * other arguments choose cases whose names contain them.
  */
+import { engineCases } from './engines.ts';
 import { type Case, measureCase, type Row } from './harness.ts';
-import { interpreterCases } from './interpreter.ts';
 import { mapCases } from './maps.ts';
 
 function table(rows: readonly Row[]): string {
@@ -24,7 +24,7 @@ function table(rows: readonly Row[]): string {
 
 const args = process.argv.slice(2);
 const wanted = args.filter((arg) => !arg.startsWith('-'));
-const cases: Case[] = [...interpreterCases(), ...mapCases()].filter(
+const cases: Case[] = [...engineCases(), ...mapCases()].filter(
   ({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)),
 );
 const rows: Row[] = [];

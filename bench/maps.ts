@@ -1,10 +1,10 @@
 /**
- * Maps: nanoseconds a lookup and an update, of the map alone, from user space and from an interpreted program,
- * beside a JavaScript Map with the same numbers in it; and the check that every access of the interpreter
+ * Maps: nanoseconds a lookup and an update, of the map alone, from user space and from a program on each
+ * engine, beside a JavaScript Map with the same numbers in it; and the check that every access of the interpreter
  * passes.
  */
 import { assemble } from '../src/asm/index.ts';
-import { interpreter } from '../src/vm/index.ts';
+import { type Engine, interpreter, jit } from '../src/vm/index.ts';
 import { BenchRuntime, type Case } from './harness.ts';
 
 const ENTRIES = 10_000;
@@ -41,9 +41,9 @@ export function mapCases(): Case[] {
   const peer = new Map(Array.from({ length: ENTRIES }, (_, n) => [n, n]));
   const userKeys = keys.map(keyBytes);
   const context = { ctx: 0 };
-  const inProgram = (address: number) =>
+  const inProgram = (engine: Engine, address: number) =>
     runtime.load(
-      interpreter,
+      engine,
       assemble(`r8 = ${ROUNDS}
         l: *(u32 *)(r10 - 4) = r8
         r1 = ${address} ll
@@ -55,8 +55,13 @@ export function mapCases(): Case[] {
         r0 = 0
         exit`),
     );
-  const hashProgram = inProgram(hash.address);
-  const arrayProgram = inProgram(array.address);
+  const inPrograms = [interpreter, jit].flatMap((engine) =>
+    [hash, array].map((map): Case => {
+      const program = inProgram(engine, map.address);
+      const name = `${engine.name}: ${map === hash ? 'hash' : 'array'} lookup in a program, with its 7 other instructions`;
+      return { name, unit: 'lookup', count: ROUNDS, run: () => program.run(context) };
+    }),
+  );
   return [
     each('hash lookup, 10,000 entries', 'lookup', (key) => hash.lookup(at(key), 0)),
     each('JavaScript Map.get, the same numbers', 'lookup', (key) => peer.get(key)!),
@@ -68,18 +73,7 @@ export function mapCases(): Case[] {
       count: ROUNDS,
       run: () => userKeys.reduce((sum, key) => sum + hash.userLookup(key, value), 0),
     },
-    {
-      name: 'hash lookup in a program, with its 7 other instructions',
-      unit: 'lookup',
-      count: ROUNDS,
-      run: () => hashProgram.run(context),
-    },
-    {
-      name: 'array lookup in a program, with its 7 other instructions',
-      unit: 'lookup',
-      count: ROUNDS,
-      run: () => arrayProgram.run(context),
-    },
+    ...inPrograms,
     each('isAllocated: the check of an access', 'check', (key) =>
       memory.isAllocated(slot + (key & 7), 8) ? 1 : 0,
     ),

@@ -18,6 +18,10 @@ const kernel = {
   value: 'NAME',
   summary: "'embedded' (the default), or 'linux': the running kernel, by bpf(2)",
 } as const;
+const engine = {
+  value: 'NAME',
+  summary: "what runs programs: 'interp' (the default), which checks every access, or 'jit', WebAssembly",
+} as const;
 const map = {
   value: 'NAME',
   summary: 'the map of that name only; with --kernel linux, also by its id or pin',
@@ -42,6 +46,7 @@ const sources = {
     multiple: true,
     summary: 'set a global variable, or an element of a map: MAP.KEY=VALUE',
   },
+  engine,
 } as const satisfies Record<string, Option>;
 
 const noObject = 'without a FILE there is nothing to show: each command line starts a fresh embedded kernel';
@@ -124,6 +129,7 @@ export const commands: readonly Command[] = [
       'ctx-out': { value: 'FILE', summary: 'write the context after the run' },
       repeat: { value: 'N', summary: 'how many runs (default 1)' },
       set: sources.set,
+      engine,
       kernel,
       ...common,
     },

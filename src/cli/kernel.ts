@@ -1,14 +1,27 @@
 /**
- * The kernel that `--kernel` names.
+ * The kernel that `--kernel` names, and the engine that `--engine` names.
  */
+import { type Engine, interpreter, jit } from '../kernel/index.ts';
 import { Kernel, type KernelHandle } from '../user/index.ts';
 import { usageError } from './args.ts';
 import type { Invocation } from './invocation.ts';
 
-const kernels: Readonly<Record<string, () => Promise<KernelHandle>>> = {
-  embedded: async () => new Kernel(),
+const kernels: Readonly<Record<string, (invocation: Invocation) => Promise<KernelHandle>>> = {
+  embedded: async (invocation) => new Kernel({ engine: engineOf(invocation) }),
   linux: async () => new (await import('../linux-kernel.ts')).LinuxKernel(),
 };
+
+const engines: Readonly<Record<string, Engine>> = { interp: interpreter, jit };
+
+/** @throws {SkepError} 'usage' for another name than those of `engines` */
+export function engineOf(invocation: Invocation): Engine {
+  const name = invocation.value('engine') ?? interpreter.name;
+  const engine = Object.hasOwn(engines, name) ? engines[name] : undefined;
+  if (engine === undefined) {
+    throw usageError(`option '--engine' wants one of ${Object.keys(engines).join(', ')}, not '${name}'`);
+  }
+  return engine;
+}
 
 /**
  * @throws {SkepError} 'usage' for another name; 'no-linux' or 'no-koffi' where Linux cannot be asked
@@ -19,5 +32,8 @@ export async function openKernel(invocation: Invocation): Promise<KernelHandle> 
   if (open === undefined) {
     throw usageError(`option '--kernel' wants one of ${Object.keys(kernels).join(', ')}, not '${name}'`);
   }
-  return open();
+  if (name !== 'embedded' && invocation.has('engine')) {
+    throw usageError(`option '--engine' is for the embedded kernel; ${name} has its own`);
+  }
+  return open(invocation);
 }

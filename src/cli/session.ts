@@ -8,6 +8,7 @@ import { type Collection, Kernel, type KernelHandle, setVariables } from '../use
 import { usageError } from './args.ts';
 import { attachAll } from './attach.ts';
 import type { Invocation } from './invocation.ts';
+import { engineOf } from './kernel.ts';
 import { inFile, openFile } from './open.ts';
 import { parseValue } from './values.ts';
 
@@ -25,7 +26,7 @@ export function startSession(invocation: Invocation): Session {
   const path = invocation.file;
   const spec = openFile(path);
   return inFile(path, () => {
-    const kernel = new Kernel();
+    const kernel = new Kernel({ engine: engineOf(invocation) });
     const device = addDevice(kernel, invocation.value('device') ?? 'eth0');
     const collection = loadWithSettings(kernel, spec, invocation.values('set'));
     const attached = attachAll({ spec, collection, device: device.name }, invocation.values('attach'));

@@ -52,6 +52,14 @@ test('a wrong command line: one line, exit code 2', () => {
       args: ['run', object, '--set', 'blocked'],
       want: "skep: --set blocked: a '=' is missing (--set VARIABLE=VALUE or --set MAP.KEY=VALUE)\n",
     },
+    {
+      args: ['run', object, '--engine', 'x'],
+      want: "skep: option '--engine' wants one of interp, jit, not 'x'\n",
+    },
+    {
+      args: ['prog', 'run', object, '--kernel', 'linux', '--engine', 'jit'],
+      want: "skep: option '--engine' is for the embedded kernel; linux has its own\n",
+    },
     { args: ['help', 'nothing'], want: "skep: unknown command 'nothing' ('skep help' lists them)\n" },
   ];
   for (const { args, want } of cases) {
