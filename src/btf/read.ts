@@ -7,13 +7,21 @@
  */
 import { Reader } from '../base/bytes.ts';
 import { badBtf, flagOf, kindOf, layout, maxTypes, typeSize, vlenOf } from './layout.ts';
-import type { BtfKind, BtfMember, BtfType } from './types.ts';
+import { type BtfKind, type BtfMember, type BtfType, btfKinds } from './types.ts';
 import { checkNesting, validate } from './validate.ts';
 
 const magic = 0xeb9f;
 const headerSize = 24;
 /** Longer names are refused: they could make indexing quadratic. Linux stops at 512. */
 const maxName = 4096;
+
+interface Parts {
+  readonly bytes: Uint8Array;
+  readonly types: Uint8Array;
+  readonly strings: Uint8Array;
+  readonly offsets: Uint32Array;
+  readonly kinds: Uint8Array;
+}
 
 /** The types of an object or a kernel. Made by `readBtf`. */
 export class Btf {
@@ -28,16 +36,19 @@ export class Btf {
   private readonly strings: Reader;
   /** Of each type's record in `bytes`, by id; [0] unused. */
   private readonly offsets: Uint32Array;
+  /** Numbers of kinds, by id. */
+  private readonly kinds: Uint8Array;
   private readonly decoded: (BtfType | undefined)[] = [];
   private readonly names = new Map<number, string>();
   private index: Map<string, number[]> | undefined;
 
-  constructor(parts: { bytes: Uint8Array; types: Uint8Array; strings: Uint8Array; offsets: Uint32Array }) {
+  constructor(parts: Parts) {
     this.bytes = parts.bytes;
     this.typeSection = parts.types;
     this.stringSection = parts.strings;
     this.typeCount = parts.offsets.length;
     this.offsets = parts.offsets;
+    this.kinds = parts.kinds;
     this.reader = new Reader(parts.bytes, 'BTF');
     this.strings = new Reader(parts.strings, 'BTF strings');
   }
@@ -55,7 +66,23 @@ export class Btf {
 
   /** @throws {SkepError} where there is no such type */
   kind(id: number): BtfKind {
-    return id === 0 ? 'void' : kindOf(this.reader.u32(this.recordOffset(id) + 4))!;
+    const kind = this.kinds[id];
+    if (kind === undefined) this.recordOffset(id);
+    return btfKinds[kind!]!;
+  }
+
+  /** The ids of all types of a kind, in order. */
+  idsOf(kind: BtfKind): number[] {
+    const number = btfKinds.indexOf(kind);
+    const ids: number[] = [];
+    for (let id = this.kinds.indexOf(number); id >= 0; id = this.kinds.indexOf(number, id + 1)) ids.push(id);
+    return ids;
+  }
+
+  /** The same, decoded anew: for whoever changed sizes, offsets or linkages in its `bytes`. */
+  refreshed(): Btf {
+    const { bytes, typeSection: types, stringSection: strings, offsets, kinds } = this;
+    return new Btf({ bytes, types, strings, offsets, kinds });
   }
 
   /** @throws {SkepError} where there is no such type */
@@ -255,10 +282,12 @@ export function readBtf(bytes: Uint8Array): Btf {
   const relative = scan(view);
   validate(view, relative, strings.length);
   checkNesting(view, relative);
-  return new Btf({
-    bytes,
-    types,
-    strings,
-    offsets: Uint32Array.from(relative, (offset) => offset + typesAt),
-  });
+  const count = relative.length;
+  const [offsets, kinds] = [new Uint32Array(count), new Uint8Array(count)];
+  for (let id = 1; id < count; id++) {
+    const at = relative[id]!;
+    offsets[id] = at + typesAt;
+    kinds[id] = view.getUint8(at + 7) & 0x1f;
+  }
+  return new Btf({ bytes, types, strings, offsets, kinds });
 }

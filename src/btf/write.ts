@@ -35,7 +35,7 @@ export class BtfBuilder {
     this.addStrings(base?.stringSection ?? new Uint8Array(1));
     if (base === undefined || take === 'strings') return;
     this.base = base;
-    this.types.push(Uint8Array.from(base.typeSection));
+    this.types.push(new Uint8Array(base.typeSection));
     this.nextId = base.typeCount;
   }
 

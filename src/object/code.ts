@@ -337,7 +337,7 @@ class Assembly {
   private slots = 0;
 
   append(of: ElfFunction): Part {
-    const part = { of, base: this.slots, code: Uint8Array.from(of.section.data.subarray(of.start, of.end)) };
+    const part = { of, base: this.slots, code: new Uint8Array(of.section.data.subarray(of.start, of.end)) };
     this.parts.push(part);
     this.placed.set(of, part.base);
     this.slots += part.code.length / slotSize;

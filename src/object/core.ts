@@ -131,7 +131,7 @@ function apply(patch: Patch): boolean {
  *   instruction, or that types of the kernel answer differently
  */
 export function relocateCore(program: ProgramSpec, resolver: CoreResolver): RelocatedCode {
-  const insns = Uint8Array.from(program.insns);
+  const insns = new Uint8Array(program.insns);
   const view = new DataView(insns.buffer);
   const unresolved = new Map<number, string>();
   for (const relocation of program.coreRelocations ?? []) {

@@ -30,8 +30,8 @@ export function dataMapName(object: string, section: string): string {
 /** The DATASEC of each section that BTF knows. */
 function datasecs(btf: Btf | undefined): Map<string, { id: number; type: BtfDatasec }> {
   const found = new Map<string, { id: number; type: BtfDatasec }>();
-  for (let id = 1; btf !== undefined && id < btf.typeCount; id++) {
-    const type = btf.kind(id) === 'datasec' ? btf.type(id) : undefined;
+  for (const id of btf?.idsOf('datasec') ?? []) {
+    const type = btf?.type(id);
     if (type?.kind === 'datasec') found.set(type.name, { id, type });
   }
   return found;
@@ -67,7 +67,7 @@ function dataMap(
     contents:
       section.type === sectionTypes.nobits
         ? []
-        : [{ key: new Uint8Array(4), value: Uint8Array.from(section.data) }],
+        : [{ key: new Uint8Array(4), value: new Uint8Array(section.data) }],
   };
   return { spec, section, offset: 0, isData: true };
 }

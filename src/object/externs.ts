@@ -32,9 +32,9 @@ interface Section {
 }
 
 function findSection(btf: Btf, name: string): Section | undefined {
-  for (const id of btf.findAll(name)) {
+  for (const id of btf.idsOf('datasec')) {
     const type = btf.type(id);
-    if (type.kind === 'datasec') return { id, type };
+    if (type.kind === 'datasec' && type.name === name) return { id, type };
   }
   return undefined;
 }
@@ -102,11 +102,10 @@ function rewriteConfig(
 
 /** The first integer of 32 bits: what every variable of `.ksyms` is told to be. */
 function findInt(btf: Btf): number | undefined {
-  for (let id = 1; id < btf.typeCount; id++) {
-    const type = btf.kind(id) === 'int' ? btf.type(id) : undefined;
-    if (type?.kind === 'int' && type.bits === 32) return id;
-  }
-  return undefined;
+  return btf.idsOf('int').find((id) => {
+    const type = btf.type(id);
+    return type.kind === 'int' && type.bits === 32;
+  });
 }
 
 /** A kernel takes neither functions nor variables without size in a section: all become integers. */

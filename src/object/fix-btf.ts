@@ -67,7 +67,7 @@ function fixDatasec(
 
 /** An object's BTF with what is said above filled in; a copy. */
 export function fixBtf(raw: Uint8Array, elf: ElfFile): Btf {
-  const bytes = Uint8Array.from(raw);
+  const bytes = new Uint8Array(raw);
   const btf = readBtf(bytes);
   const view = new DataView(bytes.buffer);
   const hidden = new Set(
@@ -80,20 +80,21 @@ export function fixBtf(raw: Uint8Array, elf: ElfFile): Btf {
       )
       .map(({ name }) => name),
   );
-  let symbols: Map<string, ElfSymbol> | undefined;
-  for (let id = 1; id < btf.typeCount; id++) {
-    const kind = btf.kind(id);
-    if (kind !== 'datasec' && (kind !== 'func' || hidden.size === 0)) continue;
-    const type = btf.type(id);
-    const at = btf.recordOffset(id);
-    if (type.kind === 'func' && type.linkage === btfLinkages.global && hidden.has(type.name)) {
-      view.setUint16(at + 4, btfLinkages.static, true);
+  if (hidden.size > 0) {
+    for (const id of btf.idsOf('func')) {
+      const type = btf.type(id);
+      if (type.kind !== 'func' || type.linkage !== btfLinkages.global || !hidden.has(type.name)) continue;
+      view.setUint16(btf.recordOffset(id) + 4, btfLinkages.static, true);
     }
+  }
+  let symbols: Map<string, ElfSymbol> | undefined;
+  for (const id of btf.idsOf('datasec')) {
+    const type = btf.type(id);
     // `.kconfig` and `.ksyms` are sections in BTF only.
     const section = type.kind === 'datasec' ? elf.section(type.name) : undefined;
     if (type.kind !== 'datasec' || section === undefined) continue;
     symbols ??= symbolTable(elf);
-    fixDatasec(view, at, { btf, datasec: type, section, symbols });
+    fixDatasec(view, btf.recordOffset(id), { btf, datasec: type, section, symbols });
   }
-  return readBtf(bytes);
+  return btf.refreshed();
 }

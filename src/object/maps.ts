@@ -192,11 +192,8 @@ function btfMaps(source: ObjectSource): PlacedMap[] {
       "section '.maps'",
       'compile with -g',
     );
-  let datasec = -1;
-  for (let id = 1; id < btf.typeCount && datasec < 0; id++) {
-    if (btf.kind(id) === 'datasec' && btf.type(id).name === '.maps') datasec = id;
-  }
-  const type = datasec < 0 ? undefined : btf.type(datasec);
+  const datasec = btf.idsOf('datasec').find((id) => btf.type(id).name === '.maps');
+  const type = datasec === undefined ? undefined : btf.type(datasec);
   if (type?.kind !== 'datasec') throw badObject('BTF does not describe it', "section '.maps'");
   const placed: Placed[] = [];
   const maps = type.variables.map(({ type: variable, offset }): PlacedMap => {

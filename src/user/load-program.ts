@@ -54,7 +54,7 @@ export function loadProgram(spec: ProgramSpec, context: LoadContext): { fd: numb
 /** The instructions with CO-RE relocations applied: a copy, as more will be put in. */
 function relocated(spec: ProgramSpec, { core }: LoadContext): RelocatedCode {
   if (core !== undefined) return relocateCore(spec, core);
-  if (!spec.coreRelocations?.length) return { insns: Uint8Array.from(spec.insns), unresolved: new Map() };
+  if (!spec.coreRelocations?.length) return { insns: new Uint8Array(spec.insns), unresolved: new Map() };
   throw new SkepError({
     code: 'core',
     where: `program '${spec.name}'`,
