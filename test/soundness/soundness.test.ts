@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
+import { release } from 'node:os';
 import { after, test } from 'node:test';
 import { readCandidate } from '../../tools/fuzz/candidate.ts';
 import { type Examination, examine, FAULTS, type Finding, findingKinds } from '../../tools/fuzz/examine.ts';
@@ -32,7 +33,8 @@ test('generated programs keep to what the verifier says of them', async () => {
   assert.ok(tally.claims > 10 * tally.accepted, `claims checked ${tally.claims} times`);
 });
 
-const oracle = await openOracle();
+/** Other kernels take other programs. */
+const oracle = release().startsWith('6.18.') ? await openOracle() : undefined;
 after(() => oracle?.close());
 const at: Examination = { world: new World(), cpus: oracle?.cpus ?? 4, linux: oracle?.ask };
 
