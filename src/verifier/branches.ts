@@ -14,3 +14,10 @@ export function pushBranch(env: Env, at: { readonly insn: number; readonly prev:
   if (state.parent !== undefined) state.parent.branches++;
   return state;
 }
+
+/** The current state, as speculation may go on with it at `insn` (sanitize_speculative_path). */
+export function pushSpeculative(env: Env, at: { readonly insn: number; readonly prev: number }): State {
+  const state = pushBranch(env, at);
+  state.speculative = true;
+  return state;
+}

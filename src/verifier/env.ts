@@ -98,6 +98,8 @@ export class Env {
   readonly forceCheckpoint: Uint8Array;
   /** Calls of helpers that call back. */
   readonly callsBack: Uint8Array;
+  /** Where speculation stops: bit 0 before the instruction, bit 1 after it. */
+  readonly fences: Uint8Array;
   /** Calls of the function that moves an iterator on. */
   readonly iteratorSteps: Uint8Array;
   /** Registers that are read before they are written, by slot: bit n is rn. */
@@ -186,6 +188,7 @@ export class Env {
     this.forceCheckpoint = new Uint8Array(this.count);
     this.callsBack = new Uint8Array(this.count);
     this.iteratorSteps = new Uint8Array(this.count);
+    this.fences = new Uint8Array(this.count);
     this.liveRegs = new Uint16Array(this.count);
     this.scc = new Uint32Array(this.count);
     this.backtracked = new Uint16Array(this.count);

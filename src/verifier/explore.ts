@@ -5,10 +5,11 @@
 
 import { Bug } from '../base/index.ts';
 import type { Insn } from '../isa/index.ts';
+import type { Errno } from '../uapi/errno.ts';
 import { doAlu } from './alu.ts';
 import { callSubprog, returnFromSubprog } from './calls.ts';
 import { checkRead } from './checks.ts';
-import type { Env } from './env.ts';
+import { type Env, Rejection } from './env.ts';
 import { checkReturn } from './exit.ts';
 import { callHelper } from './helper-call.ts';
 import { pushHistory } from './history.ts';
@@ -72,10 +73,10 @@ function walk(env: Env): void {
         }
         printInsn(env);
       }
-      env.seen[env.insn] = 1;
+      if (!env.state.speculative) env.seen[env.insn] = 1;
       env.prevInsn = env.insn;
       env.returnNow = false;
-      const outcome = step(env);
+      const outcome = env.state.speculative ? stepInSpeculation(env) : step(env);
       if (outcome === 'returned') entered = true;
       done = outcome === 'ended';
     }
@@ -88,7 +89,8 @@ function walk(env: Env): void {
 }
 
 function printFrom(env: Env, what: string): void {
-  env.write(`\nfrom ${env.prevInsn} to ${env.insn}:${what}`);
+  const how = env.state.speculative ? ' (speculative execution)' : '';
+  env.write(`\nfrom ${env.prevInsn} to ${env.insn}${how}:${what}`);
 }
 
 function printSafe(env: Env, entered: boolean): void {
@@ -104,6 +106,24 @@ function printInsn(env: Env): void {
 }
 
 type Outcome = 'on' | 'returned' | 'ended';
+
+/** Errors that a fence before the instruction keeps speculation from (error_recoverable_with_nospec). */
+const fenced: readonly Errno[] = ['EPERM', 'EACCES', 'EINVAL'];
+
+/** On a path that only speculation takes, what must not happen is fenced off, and the path ends there. */
+function stepInSpeculation(env: Env): Outcome {
+  const at = env.insn;
+  if (((env.fences[at] as number) & 1) !== 0) return 'ended';
+  try {
+    const outcome = step(env);
+    return ((env.fences[at] as number) & 2) !== 0 ? 'ended' : outcome;
+  } catch (error) {
+    if (!(error instanceof Rejection) || !fenced.includes(error.errno)) throw error;
+    env.fences[at] = (env.fences[at] as number) | 1;
+    env.sanitized.delete(at);
+    return 'ended';
+  }
+}
 
 /** One instruction; `env.insn` is where to go on. */
 function step(env: Env): Outcome {

@@ -3,7 +3,7 @@
  */
 import type { Insn, JmpCond } from '../isa/index.ts';
 import { mapTypes } from '../uapi/map-types.ts';
-import { pushBranch } from './branches.ts';
+import { pushBranch, pushSpeculative } from './branches.ts';
 import { checkRead, isSecret } from './checks.ts';
 import {
   boundsViolation,
@@ -29,6 +29,7 @@ import {
   isPacketOrEnd,
   isScalar,
   setKnownImm,
+  setScalar,
   typeOf,
   word,
 } from './regs.ts';
@@ -75,12 +76,20 @@ export function doJump(env: Env, insn: Jump): void {
   if (taken >= 0) {
     if (isScalar(frame, dst)) markPrecise(env, insn.dst);
     if (srcReg >= 0 && isScalar(frame, regAt(srcReg))) markPrecise(env, srcReg);
+    if (!env.allowLeaks) speculate(env, insn, taken === 1 ? 0 : insn.off);
     printChanges(env);
     if (taken === 1) env.insn += insn.off;
     return;
   }
   split(env, insn, srcReg);
   printChanges(env);
+}
+
+/** The processor may take the way that the program does not, knowing nothing of the operands. */
+function speculate(env: Env, insn: Jump, off: number): void {
+  const { frame } = pushSpeculative(env, { insn: env.insn + off + 1, prev: env.insn });
+  setScalar(frame, regAt(insn.dst));
+  if ('reg' in insn.src) setScalar(frame, regAt(insn.src.reg));
 }
 
 function loadOperands(env: Env, insn: Jump): void {

@@ -3,6 +3,7 @@
  * scalars, which become part of the variable one. Which pointers may, and by how much.
  */
 import type { AluOp } from '../isa/index.ts';
+import { pushSpeculative } from './branches.ts';
 import { isConst, scalarAlu, syncBounds, unbound32 } from './domain/index.ts';
 import type { Env } from './env.ts';
 import { copyReg, isPacket, isUnmoved, setScalar, typeOf } from './regs.ts';
@@ -117,8 +118,16 @@ export function doPointer(env: Env, insn: AluInsn, math: PointerMath): void {
     if (type === regTypes.stack)
       env.reject('EACCES', `R${insn.dst} subtraction from stack pointer prohibited`);
   }
-  const masked = !env.allowLeaks && 'reg' in insn.src;
-  const window = masked ? checkSpeculation(env, insn, { reversed, known, smin, smax }) : undefined;
+  const masked = !env.allowLeaks && 'reg' in insn.src && ((env.fences[env.insn] as number) & 1) === 0;
+  const window =
+    masked && !env.state.speculative
+      ? checkSpeculation(env, insn, { reversed, known, smin, smax })
+      : undefined;
+  if (masked && !known) {
+    // Masking may make the offset zero: then the pointer stays where it is.
+    const branch = pushSpeculative(env, { insn: env.insn + 1, prev: env.insn });
+    copyReg({ file: branch.frame, r: dst }, fake, POINTER);
+  }
   const moved = insn.alu === 'add' ? BigInt(off) + smin : BigInt(off) - smin;
   unbound32(fake, POINTER);
   if (known && BigInt.asIntN(32, moved) === moved) {

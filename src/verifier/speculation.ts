@@ -1,7 +1,6 @@
 /**
  * What a loader without CAP_PERFMON may not do with pointers: move them out of their objects, even unused or
- * only in speculation (sanitize_ptr_alu, sanitize_check_bounds). Speculative paths are not explored: an error
- * on one is no reason for Linux to refuse a program.
+ * only in speculation (sanitize_ptr_alu, sanitize_check_bounds).
  */
 import type { Insn } from '../isa/index.ts';
 import { isConst } from './domain/index.ts';

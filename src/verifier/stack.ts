@@ -225,6 +225,16 @@ function save(frame: Frame, slot: number, size: number): void {
   }
 }
 
+/** A load may be speculated past a store: one that hides a pointer, or what was a spilled one, is fenced. */
+function fenceStore(env: Env, frame: Frame, store: { off: number; size: number; from: number }): void {
+  let fence = store.from >= 0 && isSpillable(typeOf(env.frame, store.from));
+  for (let i = 0; i < store.size; i++) {
+    const kind = frame.kinds[kindAt(store.off + i)];
+    if (kind !== slotKinds.misc && kind !== slotKinds.zero) fence = true;
+  }
+  if (fence) env.fences[env.insn] = (env.fences[env.insn] as number) | 2;
+}
+
 function writeFixed(env: Env, access: StackAccess): void {
   const { off, size, value } = access;
   const frame = pointee(env, access.reg);
@@ -238,6 +248,7 @@ function writeFixed(env: Env, access: StackAccess): void {
   env.touchSlot(slot);
   if (size === SLOT_BYTES) env.stackLiveness.write(frame.frameNo, slot);
   const from = value >= 0 ? regAt(value) : -1;
+  if (!env.allowLeaks) fenceStore(env, frame, { off, size, from });
   const aligned = off % SLOT_BYTES === 0;
   if (from >= 0 && aligned && isScalar(cur, from) && caps.bpf) {
     const fits = fitsBits(cur, from, size * 8);

@@ -201,7 +201,7 @@ export class Comparison {
 /** Whether everything that can happen from `cur` was already seen from `old`, both at slot `insn`. */
 export function statesEqual(env: Env, old: State, at: { insn: number; exact: Exactness }): boolean {
   const cur = env.state;
-  if (old.curFrame !== cur.curFrame) return false;
+  if (old.curFrame !== cur.curFrame || (old.speculative && !cur.speculative)) return false;
   const comparison = new Comparison(env, at.exact);
   if (old.refs.length !== cur.refs.length) return false;
   for (let i = 0; i < old.refs.length; i++) {

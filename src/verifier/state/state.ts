@@ -54,6 +54,8 @@ export class State {
   history: HistoryEntry[] = [];
   /** Depth of may_goto instructions taken. */
   mayGotoDepth = 0;
+  /** A path that only speculation takes: what fails on it is fenced off, not refused. */
+  speculative = false;
   /** Callbacks entered. */
   callbackDepth = 0;
 
@@ -75,6 +77,7 @@ export class State {
     copy.dfsDepth = this.dfsDepth;
     copy.history = this.history.slice();
     copy.mayGotoDepth = this.mayGotoDepth;
+    copy.speculative = this.speculative;
     copy.callbackDepth = this.callbackDepth;
     return copy;
   }
