@@ -123,8 +123,8 @@ export class Host implements HelperCall {
   readonly fields: PacketOffsets | undefined;
   /** The run that is in this program; undefined between runs. */
   run: Run | undefined;
-  private readonly program: RunnableProgram;
-  private readonly workspace: Workspace;
+  readonly program: RunnableProgram;
+  readonly workspace: Workspace;
   /** The slot of the call that is being made. */
   private slot = 0;
 

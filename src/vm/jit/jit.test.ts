@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { TestRuntime } from '../../../test/support/runtime.ts';
 import { assemble } from '../../asm/index.ts';
 import { SkepError } from '../../base/errors.ts';
-import type { Slots } from '../../isa/index.ts';
+import type { Insn, Slots } from '../../isa/index.ts';
 import { interpreter, jit, ProgramFault } from '../index.ts';
 
 const isBudget = (error: unknown) => error instanceof SkepError && error.code === 'budget';
@@ -166,4 +166,16 @@ test('a program of 100,000 instructions', () => {
   const insns = assemble(`r0 = 0\n${parts.join('\n')}\nexit`);
   const runtime = new TestRuntime();
   assert.equal(runtime.load(jit, insns).run({ ctx: 0 }), runtime.load(interpreter, insns).run({ ctx: 0 }));
+});
+
+test('a program that is larger than a function of WebAssembly may be runs all the same', () => {
+  const multiply: Insn = { op: 'alu', alu: 'mul', bits: 64, dst: 0, src: { imm: 0x7fff_fff1 } };
+  const insns = [
+    ...assemble('r0 = 1'),
+    ...Array.from({ length: 720_000 }, () => multiply),
+    ...assemble('exit'),
+  ];
+  let want = 1n;
+  for (let i = 0; i < 720_000; i++) want = BigInt.asUintN(64, want * 0x7fff_fff1n);
+  assert.equal(new TestRuntime().load(jit, insns).run({ ctx: 0 }), want);
 });

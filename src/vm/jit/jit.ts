@@ -3,8 +3,8 @@
  * optimises. It runs every program that the interpreter runs, with equal results. It checks no access against
  * what is allocated, as Linux does not: what the verifier let through cannot leave the kernel's Memory.
  */
-import { Bug } from '../../base/errors.ts';
 import { ProgramFault } from '../faults.ts';
+import { interpreter } from '../interp/interpreter.ts';
 import { DEFAULT_BUDGET, type Run } from '../run.ts';
 import { checkRunnable } from '../runnable.ts';
 import type { Engine, Executable, RunContext, RunnableProgram, Runtime } from '../types.ts';
@@ -19,14 +19,10 @@ class Compiled implements Continuing {
   private readonly slotAt: Translation['slotAt'];
   private readonly code: (ctx: number, stack: number) => void;
 
-  constructor(program: RunnableProgram, runtime: Runtime) {
-    this.program = program;
-    this.workspace = workspaceOf(runtime.memory);
-    this.host = new Host(program, runtime, this.workspace);
-    const { bytes, slotAt } = translate(program, {
-      scratch: this.workspace.scratch,
-      view: runtime.memory.view,
-    });
+  constructor(host: Host, { bytes, slotAt }: Translation) {
+    this.program = host.program;
+    this.workspace = host.workspace;
+    this.host = host;
     this.slotAt = slotAt;
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.host.imports());
     this.code = instance.exports[ENTRY] as (ctx: number, stack: number) => void;
@@ -90,11 +86,10 @@ export const jit: Engine = {
   name: 'jit',
   load(program: RunnableProgram, runtime: Runtime): Executable {
     checkRunnable(program);
-    try {
-      return new Compiled(program, runtime);
-    } catch (error) {
-      if (error instanceof WebAssembly.CompileError) throw new Bug(`generated code: ${error.message}`);
-      throw error;
-    }
+    const workspace = workspaceOf(runtime.memory);
+    const translation = translate(program, { scratch: workspace.scratch, view: runtime.memory.view });
+    // A function of some 700,000 instructions is more than WebAssembly takes.
+    if (!translation.fits) return interpreter.load(program, runtime);
+    return new Compiled(new Host(program, runtime, workspace), translation);
   },
 };

@@ -23,9 +23,17 @@ import {
 } from './layout.ts';
 import { mapLayout } from './lookup.ts';
 
+/** Limits of every implementation (WebAssembly JavaScript Interface, "Implementation-defined Limits"). */
+const MOST_FUNCTION_BYTES = 7_654_321;
+const MOST_TABLE_LABELS = 65_520;
+/** More than the locals of a function take. */
+const LOCALS_BYTES = 256;
+
 export interface Translation {
   readonly module: ModuleBuilder;
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Whether a WebAssembly implementation takes functions of this size. */
+  readonly fits: boolean;
   /** The slot of the instruction that an offset in `bytes` belongs to; undefined where none does. */
   slotAt(offset: number): number | undefined;
 }
@@ -79,7 +87,10 @@ export function translate(program: RunnableProgram, { scratch, view }: Place): T
   });
   writeEntry(module, main.ref, scratch);
   const { bytes, starts } = module.build();
-  return { module, bytes, slotAt: (offset) => slotAt(slotMaps, starts, offset) };
+  const fits =
+    codes.every(({ size }) => size + LOCALS_BYTES <= MOST_FUNCTION_BYTES) &&
+    functions.every(({ shape, blocks }) => shape.reducible || blocks.length < MOST_TABLE_LABELS);
+  return { module, bytes, fits, slotAt: (offset) => slotAt(slotMaps, starts, offset) };
 }
 
 /** What the host calls: a 64-bit result would be an object of its own each time. */
