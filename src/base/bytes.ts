@@ -83,8 +83,22 @@ export class Reader {
         message: `${this.what}: unterminated string at offset ${offset}`,
       });
     }
-    return decoder.decode(this.bytes.subarray(offset, end));
+    return decodeText(this.bytes, offset, end);
   }
+}
+
+/** Calling a TextDecoder costs more than a short name of ASCII is worth; a file has thousands. */
+const shortText = 64;
+
+function decodeText(bytes: Uint8Array, start: number, end: number): string {
+  if (end - start > shortText) return decoder.decode(bytes.subarray(start, end));
+  let text = '';
+  for (let i = start; i < end; i++) {
+    const byte = bytes[i]!;
+    if (byte >= 0x80) return decoder.decode(bytes.subarray(start, end));
+    text += String.fromCharCode(byte);
+  }
+  return text;
 }
 
 /** 'a1b2' for [0xa1, 0xb2]; `separator` goes between bytes. */

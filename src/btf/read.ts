@@ -251,15 +251,26 @@ function readHeader(bytes: Uint8Array): { types: Uint8Array; typesAt: number; st
   return { types, typesAt: types.byteOffset - bytes.byteOffset, strings };
 }
 
-/** The offset of each type in the type section; [0] unused. */
-function scan(view: DataView): number[] {
+const isLittleEndianHost = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
+
+/** The type section as numbers: all that is in it has 4 bytes. Reading them so is what opening takes most of. */
+function wordsOf(types: Uint8Array): Uint32Array {
+  const words = new Uint32Array(types.length >> 2);
+  new Uint8Array(words.buffer).set(types.subarray(0, words.byteLength));
+  if (isLittleEndianHost) return words;
+  const view = new DataView(words.buffer);
+  return words.map((_, i) => view.getUint32(i * 4, true));
+}
+
+/** The offset of each type in the type section, of `length` bytes; [0] unused. */
+function scan(words: Uint32Array, length: number): number[] {
   const offsets = [0];
   let at = 0;
-  while (at < view.byteLength) {
+  while (at < length) {
     const id = offsets.length;
     if (id >= maxTypes) throw badBtf(`more than ${maxTypes} types`);
-    if (at + typeSize > view.byteLength) throw badBtf('the type section ends inside it', `type ${id}`);
-    const info = view.getUint32(at + 4, true);
+    if (at + typeSize > length) throw badBtf('the type section ends inside it', `type ${id}`);
+    const info = words[(at + 4) >> 2]!;
     const kind = kindOf(info);
     if (kind === undefined || kind === 'void') {
       throw badBtf(`kind ${(info >>> 24) & 0x1f} is unknown`, `type ${id}`);
@@ -267,7 +278,7 @@ function scan(view: DataView): number[] {
     offsets.push(at);
     at += typeSize + layout[kind].fixed + layout[kind].each * vlenOf(info);
   }
-  if (at > view.byteLength) throw badBtf('the type section ends inside it', `type ${offsets.length - 1}`);
+  if (at > length) throw badBtf('the type section ends inside it', `type ${offsets.length - 1}`);
   return offsets;
 }
 
@@ -278,16 +289,16 @@ function scan(view: DataView): number[] {
  */
 export function readBtf(bytes: Uint8Array): Btf {
   const { types, typesAt, strings } = readHeader(bytes);
-  const view = new DataView(types.buffer, types.byteOffset, types.byteLength);
-  const relative = scan(view);
-  validate(view, relative, strings.length);
-  checkNesting(view, relative);
+  const words = wordsOf(types);
+  const relative = scan(words, types.length);
+  validate(words, relative, strings.length);
+  checkNesting(words, relative);
   const count = relative.length;
   const [offsets, kinds] = [new Uint32Array(count), new Uint8Array(count)];
   for (let id = 1; id < count; id++) {
     const at = relative[id]!;
     offsets[id] = at + typesAt;
-    kinds[id] = view.getUint8(at + 7) & 0x1f;
+    kinds[id] = (words[(at + 4) >> 2]! >>> 24) & 0x1f;
   }
   return new Btf({ bytes, types, strings, offsets, kinds });
 }

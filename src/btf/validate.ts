@@ -12,10 +12,10 @@ const floatSizes = [2, 4, 8, 12, 16];
 /** How deep types may lie in each other by value. vmlinux reaches about 20, Linux resolves 32 levels. */
 const maxNesting = 256;
 
-/** Checks the fields of every type. `offsets` are of the types in `view`, by id; [0] unused. */
-export function validate(view: DataView, offsets: readonly number[], stringsLength: number): void {
+/** Checks the fields of every type. `offsets` are the bytes in `words` of the types, by id; [0] unused. */
+export function validate(words: Uint32Array, offsets: readonly number[], stringsLength: number): void {
   const count = offsets.length;
-  const u32 = (at: number): number => view.getUint32(at, true);
+  const u32 = (at: number): number => words[at >> 2]!;
   let id = 0;
   const fail = (message: string): never => {
     throw badBtf(message, `type ${id}`);
@@ -110,7 +110,7 @@ const [unseen, open, done] = [0, 1, 2];
  * search. Afterwards plain loops and recursion over contents are safe. It walks depth-first with a
  * stack of its own: a hostile chain is as long as the file.
  */
-export function checkNesting(view: DataView, offsets: readonly number[]): void {
+export function checkNesting(words: Uint32Array, offsets: readonly number[]): void {
   const count = offsets.length;
   const state = new Uint8Array(count);
   const height = new Uint16Array(count);
@@ -118,14 +118,14 @@ export function checkNesting(view: DataView, offsets: readonly number[]): void {
   /** The `index`th type inside `id`, -1 after the last. */
   const inside = (id: number, index: number): number => {
     const at = offsets[id]!;
-    const info = view.getUint32(at + 4, true);
+    const info = words[(at + 4) >> 2]!;
     const kind = kindOf(info)!;
     if (holds[kind] === undefined) return -1;
     if (holds[kind] === 'members') {
-      return index < vlenOf(info) ? view.getUint32(at + typeSize + index * 12 + 4, true) : -1;
+      return index < vlenOf(info) ? words[(at + typeSize + index * 12 + 4) >> 2]! : -1;
     }
     if (index > 0) return -1;
-    return view.getUint32(kind === 'array' ? at + typeSize : at + 8, true);
+    return words[(kind === 'array' ? at + typeSize : at + 8) >> 2]!;
   };
 
   const path: number[] = [];
