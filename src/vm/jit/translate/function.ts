@@ -66,7 +66,7 @@ class FunctionWriter {
     });
     this.frame = new Frame(code, registers, named.get('stack')!);
     if (bpf.usesFuel) this.fuel = code.local('fuel', 'i64');
-    const mayGoto = bpf.blocks.some(({ slots }) => input.program.insns[slots.at(-1) ?? -1]?.op === 'mayGoto');
+    const mayGoto = bpf.blocks.some(({ end }) => input.program.insns[end - 1]?.op === 'mayGoto');
     if (mayGoto) this.loops = code.local('loops', 'i32');
   }
 
@@ -126,25 +126,14 @@ class FunctionWriter {
     }
   }
 
-  /** Instructions of a block, less the calls, which are paid for where they are made. */
-  private cost(node: number): number {
-    const { bpf, program } = this.input;
-    const isCall = (slot: number) => {
-      const insn = program.insns[slot];
-      return insn?.op === 'call' && insn.kind === 'subprog';
-    };
-    const { slots } = bpf.blocks[node]!;
-    return bpf.calls.length === 0 ? slots.length : slots.filter((slot) => !isCall(slot)).length;
-  }
-
   /** What a round that goes back from `from` to `to` costs at least: the blocks that it cannot avoid. */
   private roundCost(from: number, to: number): number {
-    const { shape } = this.input.bpf;
-    let cost = this.cost(from);
+    const { blocks, shape } = this.input.bpf;
+    let { cost } = blocks[from]!;
     if (!shape.reducible) return cost;
     for (let node = from, depth = 0; node !== to && depth < ROUND_DEPTH; depth++) {
       node = shape.idom[node]!;
-      cost += this.cost(node);
+      cost += blocks[node]!.cost;
     }
     return cost;
   }
@@ -186,14 +175,17 @@ class FunctionWriter {
 
   private block(node: number): Ending {
     const { bpf, code, program } = this.input;
-    const { slots, start } = bpf.blocks[node]!;
+    const { start, end } = bpf.blocks[node]!;
     const [then, otherwise] = bpf.graph[node]!;
     this.mapIn.length = 0;
     let last: Insn | undefined;
-    for (const slot of slots) {
-      last = program.insns[slot]!;
-      this.insn(last, slot);
-      this.track(last);
+    for (let slot = start; slot < end; slot++) {
+      const insn = program.insns[slot];
+      // The second slot of a load.
+      if (insn === undefined) continue;
+      this.insn(insn, slot);
+      this.track(insn);
+      last = insn;
     }
     if (last === undefined) {
       this.stop('nowhere', start);

@@ -3,16 +3,18 @@
  * by following control from each entry. Nothing is assumed of the order in which they lie, so a program that
  * no verifier has seen is cut as well.
  */
+import { Bug } from '../../../base/errors.ts';
 import type { Insn } from '../../../isa/insn.ts';
-import { MAX_FRAMES } from '../../run.ts';
+import { MAX_FRAMES, TAIL_CALL } from '../../run.ts';
 import type { RunnableProgram } from '../../types.ts';
 import { type Shape, shapeOf } from '../flow/graph.ts';
 
+/** Instructions in a row, from the slot `start` to the one before `end`; none where control leads nowhere. */
 export interface Block {
-  /** The slots of its instructions; none where control leads nowhere. */
-  readonly slots: readonly number[];
-  /** Where control came to, for messages. */
   readonly start: number;
+  readonly end: number;
+  /** How many instructions these are, without calls of subprograms. */
+  readonly cost: number;
 }
 
 export interface BpfFunction {
@@ -35,7 +37,7 @@ export interface BpfFunction {
 /** The slot after the instruction at `slot`. */
 export const after = (insn: Insn, slot: number): number => slot + (insn.op === 'ldimm64' ? 2 : 1);
 
-/** Slots that control goes to after a slot, the taken jump first; none after the last of a function. */
+/** Slots that control goes to from the last instruction of a block, the taken jump first. */
 function successors(insns: RunnableProgram['insns'], slot: number): number[] {
   const insn = insns[slot];
   if (insn === undefined) return [];
@@ -54,8 +56,8 @@ function successors(insns: RunnableProgram['insns'], slot: number): number[] {
   }
 }
 
-const endsBlock = (insn: Insn | undefined): boolean =>
-  insn === undefined || insn.op === 'exit' || insn.op === 'ja' || insn.op === 'jmp' || insn.op === 'mayGoto';
+const endsBlock = (insn: Insn): boolean =>
+  insn.op === 'exit' || insn.op === 'ja' || insn.op === 'jmp' || insn.op === 'mayGoto';
 
 /** The register that an instruction writes; undefined where it writes none or only r0 by convention. */
 export function written(insn: Insn): number | undefined {
@@ -115,39 +117,34 @@ function cut(
     for (let slot = start; seen[slot] !== stamp; ) {
       seen[slot] = stamp;
       const insn = insns[slot];
-      if (insn !== undefined) {
-        usesStack ||= mentionsR10(insn);
-        writesR10 ||= written(insn) === 10;
-        if (insn.op === 'call' && insn.kind === 'subprog') calls.add(callTarget(program, insn, slot));
-        tailCalls ||= insn.op === 'call' && insn.kind === 'helper' && insn.imm === 12;
-      }
-      const next = successors(insns, slot);
+      if (insn === undefined) break;
+      usesStack ||= mentionsR10(insn);
+      writesR10 ||= written(insn) === 10;
+      if (insn.op === 'call' && insn.kind === 'subprog') calls.add(callTarget(program, insn, slot));
+      tailCalls ||= insn.op === 'call' && insn.kind === 'helper' && insn.imm === TAIL_CALL;
       if (endsBlock(insn)) {
-        next.forEach(lead);
+        for (const to of successors(insns, slot)) lead(to);
         break;
       }
-      slot = next[0]!;
-      if (seen[slot] === stamp) lead(slot);
+      slot = Math.min(after(insn, slot), insns.length);
+      if (seen[slot] === stamp || insns[slot] === undefined) lead(slot);
     }
   }
   const numbers = new Map(starts.map((slot, i) => [slot, i]));
   const blocks: Block[] = [];
   const graph: number[][] = [];
   for (const start of starts) {
-    const slots: number[] = [];
-    let slot = start;
-    let next: number[] = [];
-    for (;;) {
-      const insn = insns[slot];
-      if (insn === undefined) break;
-      slots.push(slot);
-      next = successors(insns, slot);
-      if (endsBlock(insn) || leads[next[0]!] === stamp) break;
-      slot = next[0]!;
-      next = [];
+    let last = start;
+    let end = start;
+    let cost = 0;
+    for (let insn = insns[end]; insn !== undefined; insn = insns[end]) {
+      last = end;
+      end = Math.min(after(insn, end), insns.length);
+      if (insn.op !== 'call' || insn.kind !== 'subprog') cost++;
+      if (endsBlock(insn) || leads[end] === stamp) break;
     }
-    blocks.push({ slots, start });
-    graph.push(next.map((to) => numbers.get(to)!));
+    blocks.push({ start, end, cost });
+    graph.push(successors(insns, last).map((to) => numbers.get(to) ?? missingBlock(to)));
   }
   const shape = shapeOf(graph);
   const goesBack = graph.some((to, from) => to.some((target) => shape.place[target]! <= shape.place[from]!));
@@ -161,6 +158,10 @@ function cut(
     writesR10,
     usesFuel: goesBack || tailCalls || calls.size > 0,
   };
+}
+
+function missingBlock(slot: number): never {
+  throw new Bug(`no block starts at instruction ${slot}`);
 }
 
 /** The slot that a call of a subprogram goes to. */
