@@ -24,7 +24,7 @@ export interface KernelOptions {
   readonly cpus?: number;
   /** Bytes of memory for maps, stacks and packets; ENOMEM beyond. */
   readonly memoryLimit?: number;
-  /** What runs programs; the interpreter by default. */
+  /** What runs programs, `interpreter` or `jit`; the interpreter by default. */
   readonly engine?: Engine;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Engines: what turns an accepted program into something that runs. `interp/` is the reference; `jit/` has
- * its place here. Contract tests run both.
+ * Engines: what turns an accepted program into something that runs. `interp/` is the reference, `jit/`
+ * compiles to WebAssembly. Contract tests run both.
  */
 import type { Insn } from '../isa/insn.ts';
 import type { BpfMap } from '../maps/types.ts';
