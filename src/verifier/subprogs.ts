@@ -27,6 +27,15 @@ export const MAX_FRAMES = 8;
 /** Linux's JIT rounds each frame up to this. */
 const STACK_ROUND = 16;
 const TAIL_CALL_STACK = 256;
+/** Frames of at least this size have a stack of their own (BPF_PRIV_STACK_MIN_SIZE) … */
+const PRIVATE_STACK_MIN = 64;
+/** … in programs of these types, which do not nest in themselves (bpf_enable_priv_stack). */
+const privateStacks: readonly (string | undefined)[] = [
+  'kprobe',
+  'tracepoint',
+  'perf_event',
+  'raw_tracepoint',
+];
 
 export function findSubprogs(env: Env): void {
   const starts = new Set([0]);
@@ -131,6 +140,8 @@ interface Below {
 export function checkStackDepth(env: Env): void {
   const calls = callsOf(env);
   const known: (Below | undefined)[] = env.subprogs.map(() => undefined);
+  const isPrivate =
+    privateStacks.includes(env.progType) && !env.subprogs.some((subprog) => subprog.hasTailCall);
   const walk = (index: number, depth: number, frame: number): Below => {
     const subprog = env.subprogs[index] as Subprog;
     if (index > 0 && subprog.hasTailCall && depth >= TAIL_CALL_STACK) {
@@ -139,7 +150,8 @@ export function checkStackDepth(env: Env): void {
         `tail_calls are not allowed when call stack of previous frames is ${depth} bytes. Too large`,
       );
     }
-    const own = rounded(subprog.stackDepth);
+    const size = rounded(subprog.stackDepth);
+    const own = isPrivate && size >= PRIVATE_STACK_MIN ? 0 : size;
     if (depth + own > MAX_STACK) {
       env.reject('EACCES', `combined stack size of ${frame + 1} calls is ${depth + own}. Too large`);
     }
