@@ -75,14 +75,15 @@ const MAX_S64 = (1n << 63n) - 1n;
 /** Reads a log of level 2. */
 export function readClaims(log: string): Claims {
   const segments: Segment[] = [{ from: -1, entries: [] }];
-  let pending: StateClaims | undefined;
+  /** What holds after the instruction that was printed last. */
+  let pending: StateClaims[] = [];
   for (const line of log.split('\n')) {
     const branch = /^from (\d+) to (\d+):(.*)$/.exec(line);
     if (branch !== null) {
       const entry: Entry = { slot: Number(branch[2]), claims: [], safe: branch[3] === ' safe', done: false };
       if (!entry.safe) entry.claims.push(readState(branch[3]!));
       segments.push({ from: Number(branch[1]), entries: [entry] });
-      pending = undefined;
+      pending = [];
       continue;
     }
     const step = /^(\d+): (.*)$/.exec(line);
@@ -91,18 +92,23 @@ export function readClaims(log: string): Claims {
     const slot = Number(step[1]);
     const rest = step[2]!;
     let entry = entries.at(-1);
-    if (entry?.slot !== slot || (rest.startsWith('(') && entry.done)) {
+    if (entry?.done && entry.slot === slot && /^(frame\d+:|R\d+=|fp-)/.test(rest)) {
+      // On a line of its own where something else was said in between.
+      pending.push(readState(` ${rest}`));
+      continue;
+    }
+    if (entry?.slot !== slot || entry.done) {
       entry = { slot, claims: [], safe: false, done: false };
       entries.push(entry);
     }
-    if (pending !== undefined) entry.claims.push(pending);
-    pending = undefined;
+    entry.claims.push(...pending);
+    pending = [];
     if (rest === 'safe') entry.safe = true;
     else if (!rest.startsWith('(')) entry.claims.push(readState(` ${rest}`));
     else {
       entry.done = true;
       const after = rest.indexOf(' ; ');
-      if (after >= 0) pending = readState(rest.slice(after + 2));
+      if (after >= 0) pending.push(readState(rest.slice(after + 2)));
     }
   }
   const starts = new Map<number, Segment[]>();
