@@ -42,6 +42,14 @@ function btfOf(bytes: Uint8Array): Btf {
   throw new SkepError({ code: 'btf', message: 'it has no section .BTF', hint: 'compile with -g' });
 }
 
+/** The raw BTF of the kernel that `--btf` gives; undefined without it. */
+export function givenKernelBtf(invocation: Invocation): Uint8Array | undefined {
+  const path = invocation.value('btf');
+  if (path === undefined) return undefined;
+  const bytes = readInput(path);
+  return inFile(path, () => btfOf(bytes).bytes);
+}
+
 /** Lines that are written together: a kernel has 300 thousand. */
 const batch = 4096;
 

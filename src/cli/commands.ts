@@ -81,6 +81,10 @@ export const commands: readonly Command[] = [
     summary: 'verify every program of an object; exit code 1 when one is rejected',
     options: {
       prog,
+      btf: {
+        value: 'FILE',
+        summary: 'resolve CO-RE relocations against the kernel types of that file (raw BTF, or an object)',
+      },
       'log-level': {
         value: 'N',
         summary: 'print the verifier log: 1 the path that is rejected, 2 every path, 4 statistics',

@@ -5,6 +5,7 @@
 import type { CollectionSpec, ProgramSpec } from '../object/index.ts';
 import { progTypeName } from '../uapi/prog-types.ts';
 import { type KernelHandle, LoadError } from '../user/index.ts';
+import { givenKernelBtf } from './btf.ts';
 import type { Invocation } from './invocation.ts';
 import { openKernel } from './kernel.ts';
 import { chosenPrograms, inFile, openFile } from './open.ts';
@@ -39,9 +40,10 @@ export async function verify(invocation: Invocation): Promise<number> {
   const spec = openFile(invocation.file);
   const logLevel = invocation.integer('log-level', 0);
   const kernel = await openKernel(invocation);
+  const kernelBtf = givenKernelBtf(invocation);
   const verdicts = inFile(invocation.file, () =>
     chosenPrograms(spec, invocation.value('prog')).map(([name, program]) =>
-      verifyProgram(kernel, alone(spec, name), { name, program, logLevel }),
+      verifyProgram(kernel, alone(spec, name), { name, program, logLevel, kernelBtf }),
     ),
   );
   if (invocation.json) invocation.printJson(verdicts);
@@ -49,12 +51,17 @@ export async function verify(invocation: Invocation): Promise<number> {
   return verdicts.every(({ accepted }) => accepted) ? 0 : 1;
 }
 
+interface Verified {
+  readonly name: string;
+  readonly program: ProgramSpec;
+  readonly logLevel: number | undefined;
+  /** Types of a kernel that CO-RE relocations are resolved against; by default, of the kernel that verifies. */
+  readonly kernelBtf: Uint8Array | undefined;
+}
+
 /** Loads a collection with one program in it. */
-function verifyProgram(
-  kernel: KernelHandle,
-  spec: CollectionSpec,
-  { name, program, logLevel }: { name: string; program: ProgramSpec; logLevel: number | undefined },
-): Verdict {
+function verifyProgram(kernel: KernelHandle, spec: CollectionSpec, options: Verified): Verdict {
+  const { name, program, logLevel, kernelBtf } = options;
   const base = {
     name,
     type: progTypeName(program.progType) ?? String(program.progType),
@@ -62,7 +69,7 @@ function verifyProgram(
     insns: program.insns.length / 8,
   };
   try {
-    const collection = kernel.load(spec, { logLevel: LEVEL_STATS | (logLevel ?? 0) });
+    const collection = kernel.load(spec, { logLevel: LEVEL_STATS | (logLevel ?? 0), kernelBtf });
     const { log } = collection.program(name);
     collection.close();
     const shown = logLevel === undefined ? undefined : log;
@@ -70,15 +77,19 @@ function verifyProgram(
   } catch (error) {
     if (!(error instanceof LoadError)) throw error;
     const { errno, reason } = error;
-    const log = logLevel === undefined ? explainingLog(kernel, spec) : error.log;
+    const log = logLevel === undefined ? explainingLog(kernel, spec, kernelBtf) : error.log;
     return { ...base, accepted: false, errno, reason, ...statistics(error.log), log };
   }
 }
 
 /** The log of a program that is rejected, with its instructions. */
-function explainingLog(kernel: KernelHandle, spec: CollectionSpec): string {
+function explainingLog(
+  kernel: KernelHandle,
+  spec: CollectionSpec,
+  kernelBtf: Uint8Array | undefined,
+): string {
   try {
-    kernel.load(spec, { logLevel: LEVEL_INSNS });
+    kernel.load(spec, { logLevel: LEVEL_INSNS, kernelBtf });
     return '';
   } catch (error) {
     if (error instanceof LoadError) return error.log;

@@ -14,6 +14,9 @@ import { LoadError } from './load-error.ts';
 /** src fields of two-slot loads (RFC 9669, section 5.4). */
 const pseudo = { map: 1, mapValue: 2, btfId: 3 } as const;
 
+/** BPF_LOG_LEVEL1 and 2: logs with instructions in them. */
+const instructionLevels = 3;
+
 const firstLogSize = 1 << 20;
 /** The largest log that Linux takes: UINT_MAX >> 2. */
 const maxLogSize = 0x3fffffff;
@@ -46,8 +49,11 @@ export function loadProgram(spec: ProgramSpec, context: LoadContext): { fd: numb
   try {
     return loadWithLog(spec, { ...context, ...code }, context.logLevel);
   } catch (error) {
-    if (!(error instanceof LoadError) || context.logLevel !== 0) throw error;
-    return loadWithLog(spec, { ...context, ...code }, 1);
+    const { logLevel } = context;
+    // Which field is missing is known by the instruction, which only a log of instructions tells.
+    const isVague = logLevel === 0 || ((logLevel & instructionLevels) === 0 && code.unresolved.size > 0);
+    if (!(error instanceof LoadError) || !isVague) throw error;
+    return loadWithLog(spec, { ...context, ...code }, logLevel | 1);
   }
 }
 
