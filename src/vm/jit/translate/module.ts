@@ -90,7 +90,7 @@ export function translate(program: RunnableProgram, { scratch, view }: Place): T
   const fits =
     codes.every(({ size }) => size + LOCALS_BYTES <= MOST_FUNCTION_BYTES) &&
     functions.every(({ shape, blocks }) => shape.reducible || blocks.length < MOST_TABLE_LABELS);
-  return { module, bytes, fits, slotAt: (offset) => slotAt(slotMaps, starts, offset) };
+  return { module, bytes, fits, slotAt: slotFinder(slotMaps, starts) };
 }
 
 /** What the host calls: a 64-bit result would be an object of its own each time. */
@@ -107,12 +107,16 @@ function missing(name: string): never {
   throw new Bug(`generated code refers to ${name}, which the module does not have`);
 }
 
-function slotAt(slotMaps: readonly SlotMap[], starts: readonly number[], offset: number): number | undefined {
-  const at = starts.findLastIndex((start) => start <= offset);
-  const slots = slotMaps[at];
-  if (slots === undefined) return undefined;
-  const within = offset - starts[at]!;
-  let slot: number | undefined;
-  for (let i = 0; i < slots.length && slots[i]! <= within; i += 2) slot = slots[i + 1];
-  return slot;
+/** Made apart from the translation, so that it keeps nothing of that alive but the numbers. */
+function slotFinder(maps: readonly SlotMap[], starts: readonly number[]): Translation['slotAt'] {
+  const slotMaps = maps.map((pairs) => Int32Array.from(pairs));
+  return (offset) => {
+    const at = starts.findLastIndex((start) => start <= offset);
+    const pairs = slotMaps[at];
+    if (pairs === undefined) return undefined;
+    const within = offset - starts[at]!;
+    let slot: number | undefined;
+    for (let i = 0; i < pairs.length && pairs[i]! <= within; i += 2) slot = pairs[i + 1];
+    return slot;
+  };
 }
