@@ -7,6 +7,7 @@ import { pushBranch } from './branches.ts';
 import { checkRead, checkWrite, isSecret, overwrite } from './checks.ts';
 import {
   isConst,
+  isConst32,
   moveWord,
   scalarAlu,
   scalarNeg,
@@ -16,7 +17,7 @@ import {
 } from './domain/index.ts';
 import type { Env } from './env.ts';
 import { assignId } from './linked.ts';
-import { ID_ADD_CONST } from './log/index.ts';
+import { ID_ADD_CONST, ID_ADD_CONST32, ID_MOVED } from './log/index.ts';
 import { doPointer, IMM, operators } from './pointer-alu.ts';
 import { markPrecise } from './precision.ts';
 import { copyReg, fitsBits, isScalar, setKnown, setScalar } from './regs.ts';
@@ -192,16 +193,21 @@ function linkByConstant(env: Env, insn: AluInsn): void {
   const w = 2 * regAt(insn.dst);
   const id = frame.i32[w + ID] as number;
   frame.i32[w + ID] = 0;
-  if ((id & ID_ADD_CONST) !== 0 || id === 0) frame.i32[w + OFF] = 0;
-  if (id === 0 || insn.bits === 32 || !env.input.capabilities.bpf) return;
-  if ((insn.alu !== 'add' && insn.alu !== 'sub') || !isConst(env.fake, OFFSET)) return;
-  const value = env.fake.i64[OFFSET + TNUM_VALUE] as bigint;
+  if ((id & ID_MOVED) !== 0 || id === 0) frame.i32[w + OFF] = 0;
+  if (id === 0 || !env.input.capabilities.bpf) return;
+  const { fake } = env;
+  const known = insn.bits === 32 ? isConst32(fake, OFFSET) : isConst(fake, OFFSET);
+  if ((insn.alu !== 'add' && insn.alu !== 'sub') || !known) return;
+  const value =
+    insn.bits === 32
+      ? BigInt(fake.i32[2 * (OFFSET + TNUM_VALUE)] as number)
+      : (fake.i64[OFFSET + TNUM_VALUE] as bigint);
   const delta = insn.alu === 'add' ? value : -value;
-  if ((id & ID_ADD_CONST) !== 0 || BigInt.asIntN(32, value) !== value || BigInt.asIntN(32, delta) !== delta) {
+  if ((id & ID_MOVED) !== 0 || BigInt.asIntN(32, value) !== value || BigInt.asIntN(32, delta) !== delta) {
     frame.i32[w + OFF] = 0;
     return;
   }
-  frame.i32[w + ID] = id | ID_ADD_CONST;
+  frame.i32[w + ID] = id | (insn.bits === 32 ? ID_ADD_CONST32 : ID_ADD_CONST);
   frame.i32[w + OFF] = Number(delta);
 }
 

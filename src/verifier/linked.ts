@@ -4,8 +4,8 @@
  */
 import { isConst, scalarAluImm } from './domain/index.ts';
 import type { Env } from './env.ts';
-import { ID_ADD_CONST } from './log/index.ts';
-import { copyReg, isScalar } from './regs.ts';
+import { ID_ADD_CONST32, ID_MOVED } from './log/index.ts';
+import { copyReg, fitsBits, isScalar } from './regs.ts';
 import { type Frame, regAt, spilledAt } from './state/frame.ts';
 import { ID, OFF, type RegFile, SUBREG_DEF, TYPE } from './state/layout.ts';
 import { regTypes } from './state/reg-types.ts';
@@ -17,7 +17,7 @@ const MAX_LINKED = 6;
 export function assignId(env: Env, file: RegFile, r: number): void {
   const w = 2 * r;
   if (file.i32[w + TYPE] !== regTypes.scalar) return;
-  if ((file.i32[w + ID] as number) & ID_ADD_CONST) {
+  if ((file.i32[w + ID] as number) & ID_MOVED) {
     file.i32[w + ID] = 0;
     file.i32[w + OFF] = 0;
   }
@@ -33,11 +33,11 @@ export function linkedIndex(linked: LinkedReg): number {
 /** Every live register and every slot of scalar id `id`; those beyond the sixth lose it. */
 export function collectLinked(env: Env, id: number, into: LinkedReg[]): void {
   const { state } = env;
-  const base = id & ~ID_ADD_CONST;
+  const base = id & ~ID_MOVED;
   const visit = (frame: Frame, r: number, linked: LinkedReg): void => {
     const w = 2 * r;
     if (frame.i32[w + TYPE] !== regTypes.scalar) return;
-    if (((frame.i32[w + ID] as number) & ~ID_ADD_CONST) !== base) return;
+    if (((frame.i32[w + ID] as number) & ~ID_MOVED) !== base) return;
     if (into.length < MAX_LINKED) into.push(linked);
     else frame.i32[w + ID] = 0;
   };
@@ -61,22 +61,37 @@ export function syncLinked(state: State, known: { r: number; linked: readonly Li
   const w = 2 * r;
   const id = from.i32[w + ID] as number;
   // An offset counts only where the id says so.
-  const off = id & ID_ADD_CONST ? (from.i32[w + OFF] as number) : 0;
+  const off = id & ID_MOVED ? (from.i32[w + OFF] as number) : 0;
   for (const entry of linked) {
     const frame = state.frames[entry.frame] as Frame;
     const to = linkedIndex(entry);
     const v = 2 * to;
     if (!isScalar(frame, to) || (frame === from && to === r)) continue;
     const otherId = frame.i32[v + ID] as number;
-    if ((otherId & ~ID_ADD_CONST) !== (id & ~ID_ADD_CONST)) continue;
-    const otherOff = otherId & ID_ADD_CONST ? (frame.i32[v + OFF] as number) : 0;
+    if ((otherId & ~ID_MOVED) !== (id & ~ID_MOVED) || !follows(frame, to, id)) continue;
+    const otherOff = otherId & ID_MOVED ? (frame.i32[v + OFF] as number) : 0;
     const subreg = frame.i32[v + SUBREG_DEF] as number;
-    const plain = ((otherId | id) & ID_ADD_CONST) === 0 || otherOff === off;
+    const bits = ((otherId | id) & ID_ADD_CONST32) !== 0 ? 32 : 64;
+    const plain = ((otherId | id) & ID_MOVED) === 0 || (otherOff === off && (bits === 64 || otherId === id));
+    const delta = otherOff - off;
+    // What does not fit an immediate is not followed.
+    if (!plain && bits === 64 && delta !== (delta | 0)) continue;
     copyReg({ file: frame, r: to }, from, r);
     frame.i32[v + SUBREG_DEF] = subreg;
     if (plain) continue;
     frame.i32[v + OFF] = otherOff;
     frame.i32[v + ID] = otherId;
-    scalarAluImm(frame, to, otherOff - off, { alu: 'add', bits: 64 });
+    scalarAluImm(frame, to, delta | 0, { alu: 'add', bits });
   }
+}
+
+/**
+ * Whether a register is the known one, of scalar id `id`, plus a constant. Sums of 32 bits lost their upper
+ * half: they do not tell of sums of 64 bits, nor of a value that may have an upper half.
+ */
+function follows(frame: Frame, r: number, id: number): boolean {
+  const other = (frame.i32[2 * r + ID] as number) & ID_MOVED;
+  const known = id & ID_MOVED;
+  if (known !== 0 && other !== 0) return known === other;
+  return known !== ID_ADD_CONST32 || fitsBits(frame, r, 32);
 }

@@ -4,7 +4,7 @@
  */
 import { rangeWithin, tnumIn } from './domain/index.ts';
 import type { Env } from './env.ts';
-import { ID_ADD_CONST } from './log/index.ts';
+import { ID_MOVED } from './log/index.ts';
 import { isScalar, setScalar } from './regs.ts';
 import { Frame, regAt, SLOT_BYTES, slotKinds, spilledAt } from './state/frame.ts';
 import { AUX0, AUX1, FRAME_NO, ID, iterProgress, OFF, PRECISE, REF_OBJ_ID, TYPE } from './state/layout.ts';
@@ -106,8 +106,8 @@ export class Comparison {
         if (this.lenient && a[2 * o + PRECISE] !== 1) return true;
         // What was independent of other registers may be linked to some now.
         if (oldId === 0) return this.within(old, o, cur, c);
-        if ((oldId & ID_ADD_CONST) !== (curId & ID_ADD_CONST)) return false;
-        if ((oldId & ID_ADD_CONST) !== 0 && a[2 * o + OFF] !== b[2 * c + OFF]) return false;
+        if ((oldId & ID_MOVED) !== (curId & ID_MOVED)) return false;
+        if ((oldId & ID_MOVED) !== 0 && a[2 * o + OFF] !== b[2 * c + OFF]) return false;
         return this.within(old, o, cur, c) && this.scalarIds(oldId, curId);
       case regTypes.mapKey:
       case regTypes.mapValue:

@@ -59,6 +59,10 @@ export interface Printed {
 
 /** Set in a scalar's id that differs by OFF from the other scalars of that id. */
 export const ID_ADD_CONST = 0x8000_0000 | 0;
+/** … by a 32-bit addition, which cleared the upper half. */
+export const ID_ADD_CONST32 = 0x4000_0000;
+/** Either. */
+export const ID_MOVED = ID_ADD_CONST | ID_ADD_CONST32;
 
 /** By `slotKinds`. */
 const kindLetters = '?rm0dif';
@@ -186,7 +190,7 @@ function pointerFacts(state: Printed, r: number): string[] {
   const id = i32[w + ID]!;
   if (id !== 0) {
     const off = i32[w + OFF]!;
-    facts.push(`id=${id & ~ID_ADD_CONST}${id & ID_ADD_CONST ? `${off < 0 ? '' : '+'}${off}` : ''}`);
+    facts.push(`id=${id & ~ID_MOVED}${id & ID_MOVED ? `${off < 0 ? '' : '+'}${off}` : ''}`);
   }
   if (i32[w + REF_OBJ_ID]) facts.push(`ref_obj_id=${i32[w + REF_OBJ_ID]}`);
   if (type & typeFlags.nonOwnRef) facts.push('non_own_ref');
