@@ -164,19 +164,40 @@ export function writeSwap(frame: Frame, { kind, width, dst }: Extract<Insn, { op
     frame.set32(dst);
     return;
   }
-  frame.get32(dst);
-  writeSwapped(frame, 32);
-  code.op('i64.extend_i32_u');
-  code.i64(32n);
-  code.op('i64.shl');
   frame.get(dst);
-  code.i64(32n);
-  code.op('i64.shr_u');
-  code.op('i32.wrap_i64');
-  writeSwapped(frame, 32);
-  code.op('i64.extend_i32_u');
-  code.op('i64.or');
+  writeSwapped64(frame);
   frame.set(dst);
+}
+
+/** The 64-bit value on the stack in the other order of bytes: bytes in their pairs, then pairs. */
+function writeSwapped64(frame: Frame): void {
+  const { code } = frame;
+  const value = frame.temporary('swapped64', 'i64');
+  const evenBytes = 0x00ff_00ff_00ff_00ffn;
+  const evenPairs = 0x0000_ffff_0000_ffffn;
+  code.set(value);
+  code.get(value);
+  code.i64(evenBytes);
+  code.op('i64.and');
+  code.i64(8n);
+  code.op('i64.shl');
+  code.get(value);
+  code.i64(8n);
+  code.op('i64.shr_u');
+  code.i64(evenBytes);
+  code.op('i64.and');
+  code.op('i64.or');
+  code.tee(value);
+  code.i64(evenPairs);
+  code.op('i64.and');
+  code.i64(48n);
+  code.op('i64.rotl');
+  code.get(value);
+  code.i64(16n);
+  code.op('i64.rotl');
+  code.i64(evenPairs);
+  code.op('i64.and');
+  code.op('i64.or');
 }
 
 /** The 32-bit value on the stack with its lowest `width` bits in the other order of bytes, zeros above. */

@@ -103,6 +103,7 @@ const rows = {
   'i64.shl': [0x86, 'none'],
   'i64.shr_s': [0x87, 'none'],
   'i64.shr_u': [0x88, 'none'],
+  'i64.rotl': [0x89, 'none'],
   'i32.wrap_i64': [0xa7, 'none'],
   'i64.extend_i32_s': [0xac, 'none'],
   'i64.extend_i32_u': [0xad, 'none'],
