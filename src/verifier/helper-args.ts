@@ -8,6 +8,7 @@ import { checkAlignment, checkUnmoved } from './alignment.ts';
 import { checkRead, isSecret } from './checks.ts';
 import { isConst } from './domain/index.ts';
 import type { Env } from './env.ts';
+import { constantKey } from './map-key.ts';
 import {
   checkMapKey,
   checkMapValue,
@@ -19,7 +20,7 @@ import {
 } from './memory.ts';
 import { markPrecise, markSlotPrecise } from './precision.ts';
 import { isNull, isPacket, typeOf, word } from './regs.ts';
-import { checkStackRange, constantKey } from './stack.ts';
+import { checkStackRange } from './stack.ts';
 import { regAt } from './state/frame.ts';
 import { AUX0, OFF, REF_OBJ_ID, SMIN, TNUM_VALUE, UMAX, UMIN } from './state/layout.ts';
 import { baseType, type RegType, regTypeName, regTypes, typeFlags } from './state/reg-types.ts';

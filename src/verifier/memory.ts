@@ -3,7 +3,7 @@
  * in its register (check_mem_access). The stack has a file of its own.
  */
 
-import { type CtxPointer, ctxField, SOCK_SIZE, sockFields } from '../uapi/contexts.ts';
+import { type CtxPointer, ctxField } from '../uapi/contexts.ts';
 import { mapTypes } from '../uapi/map-types.ts';
 import { checkAlignment, checkUnmoved } from './alignment.ts';
 import { isSecret } from './checks.ts';
@@ -11,6 +11,7 @@ import { coerceSize, coerceSizeSx, isConst } from './domain/index.ts';
 import type { Env } from './env.ts';
 import { specialAt, specialFields } from './map-special.ts';
 import { isPacket, isSock, setKnown, setPointer, setScalar, typeOf, word } from './regs.ts';
+import { sockAllows } from './sock-fields.ts';
 import { checkStackBounds, readStack, writeStack } from './stack.ts';
 import { regAt } from './state/frame.ts';
 import { AUX0, ID, OFF, type RegFile, SMIN, TNUM_VALUE, UMAX } from './state/layout.ts';
@@ -312,26 +313,6 @@ function accessSock(env: Env, access: Access): void {
     env.reject('EACCES', `R${access.reg} invalid ${regTypeName(type)} access off=${off} size=${access.size}`);
   }
   loadUnknown(env, access);
-}
-
-/** struct bpf_tcp_sock: words, and two 64-bit counters at the end. */
-const TCP_SOCK_SIZE = 96;
-const TCP_SOCK_LONGS = [80, 88];
-
-function sockAllows(type: RegType, off: number, size: number): boolean {
-  if (type === regTypes.tcpSock) {
-    if (off < 0 || off >= TCP_SOCK_SIZE || off % size !== 0) return false;
-    return TCP_SOCK_LONGS.includes(off) ? size === 8 : size === 4;
-  }
-  if (type === regTypes.xdpSock) return off === 0 && size === 4;
-  if (type === regTypes.sockCommon && !commonField(off)) return false;
-  const access = { off, size, write: false, signed: false, attachType: 0 };
-  return ctxField({ size: SOCK_SIZE, fields: sockFields }, access) !== undefined;
-}
-
-/** A sock_common has no type, protocol, mark, priority or bound device (bpf_sock_common_is_valid_access). */
-function commonField(off: number): boolean {
-  return !(off < 4 || (off >= 8 && off < 24));
 }
 
 /** check_mem_access */

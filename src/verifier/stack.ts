@@ -11,7 +11,7 @@ import { tnumText } from './log/index.ts';
 import { markPrecise } from './precision.ts';
 import { copyReg, fitsBits, isNull, isScalar, setKnown, setNotInit, setScalar, typeOf } from './regs.ts';
 import { type Frame, MAX_STACK, regAt, SLOT_BYTES, slotKinds, spilledAt } from './state/frame.ts';
-import { FRAME_NO, ID, OFF, SMAX, SMIN, SUBREG_DEF, TNUM_VALUE } from './state/layout.ts';
+import { FRAME_NO, ID, SMAX, SMIN, SUBREG_DEF, TNUM_VALUE } from './state/layout.ts';
 import { baseType, regTypes } from './state/reg-types.ts';
 import { historyFlags } from './state/state.ts';
 
@@ -27,11 +27,11 @@ export interface StackAccess {
   readonly imm?: number;
 }
 
-const slotOf = (off: number): number => (-off - 1) >> 3;
-const kindAt = (off: number): number => -off - 1;
+export const slotOf = (off: number): number => (-off - 1) >> 3;
+export const kindAt = (off: number): number => -off - 1;
 
 /** The frame that a stack pointer points into. */
-function pointee(env: Env, reg: number): Frame {
+export function pointee(env: Env, reg: number): Frame {
   const file = env.frame;
   return env.state.frames[file.i32[2 * regAt(reg) + FRAME_NO] as number] as Frame;
 }
@@ -379,34 +379,4 @@ export function clobberStack(env: Env, reg: number, range: { off: number; size: 
     checkStackBounds(env, { reg, off, size: 1 }, true);
     writeStack(env, { reg, off, size: 1, value: -1 });
   }
-}
-
-/**
- * The constant that a stack slot holds as a map's key (get_constant_map_key), or -1. The value is then
- * relied upon, so `precise` is called with the slot where a spilled register holds it.
- */
-export function constantKey(
-  env: Env,
-  reg: number,
-  key: { size: number; precise: (frame: number, slot: number) => void },
-): bigint {
-  const file = env.frame;
-  const r = regAt(reg);
-  if (!env.input.capabilities.bpf || typeOf(file, r) !== regTypes.stack || !isConst(file, r)) return -1n;
-  const off = Number(file.i64[r + TNUM_VALUE]) + (file.i32[2 * r + OFF] as number);
-  const frame = pointee(env, reg);
-  const slot = slotOf(off);
-  const base = slot * SLOT_BYTES;
-  const first = kindAt(off) % SLOT_BYTES;
-  const run = (kind: number): number => {
-    let count = 0;
-    for (let i = first; i >= 0 && frame.kinds[base + i] === kind; i--) count++;
-    return count;
-  };
-  if (run(slotKinds.zero) >= key.size) return 0n;
-  const spilled = spilledAt(slot);
-  if (!frame.isSpilled(slot) || !isScalar(frame, spilled) || run(slotKinds.spill) !== key.size) return -1n;
-  if (!isConst(frame, spilled)) return -1n;
-  key.precise(frame.frameNo, slot);
-  return frame.u64[spilled + TNUM_VALUE] as bigint;
 }

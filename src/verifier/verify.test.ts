@@ -448,6 +448,14 @@ test('subprograms that call subprograms', () => {
   assert.ok(verify(input(chain)).ok);
 });
 
+test('deep frames of tracing programs have stacks of their own', () => {
+  const deep = '*(u8 *)(r10 - 473) = 4\ncall f\nexit\nf:\n*(u32 *)(r10 - 40) = 2\nr0 = 0\nexit';
+  const RAW_TRACEPOINT = 17;
+  assert.ok(verify(input(deep, { progType: RAW_TRACEPOINT })).ok);
+  const result = verify(input(deep));
+  assert.equal(result.ok ? 'ok' : result.message, 'combined stack size of 2 calls is 528. Too large');
+});
+
 test('at level 0 there is a message but no log', () => {
   const result = verify(input('exit', { logLevel: 0 }));
   assert.ok(!result.ok);
