@@ -1,7 +1,7 @@
 /**
- * A control-flow graph and what its structure says: reverse postorder, immediate dominators (Cooper, Harvey
- * and Kennedy, "A Simple, Fast Dominance Algorithm", 2001), which blocks are loop headers or merges, and
- * whether it is reducible. Nodes are numbers, 0 is the entry; nothing recurses, so depth is no matter.
+ * A control-flow graph and what its structure says: reverse postorder, immediate dominators, which blocks are
+ * loop headers or merges, and whether it is reducible. Nodes are numbers, 0 is the entry; nothing recurses, so
+ * depth is no matter.
  */
 
 /** Successors of each node; all nodes are reachable from 0. A node named twice counts as two edges. */
@@ -12,13 +12,13 @@ export interface Shape {
   readonly order: readonly number[];
   /** The place of each node in `order`. */
   readonly place: Int32Array;
-  /** Immediate dominator of each node; the entry is its own. */
+  /** Immediate dominator of each node where the graph is reducible; the entry is its own. */
   readonly idom: Int32Array;
-  /** Whether an edge from a node that the target dominates comes back to it. */
+  /** Whether an edge from a node that it dominates comes back to it; of use where the graph is reducible. */
   readonly loopHeader: Uint8Array;
   /** Whether two or more forward edges come in. */
   readonly merge: Uint8Array;
-  /** Children in the dominator tree, in reverse postorder. */
+  /** Children in the tree of `idom`, in reverse postorder. */
   readonly children: readonly (readonly number[])[];
   /** Whether each edge that goes back goes to a dominator of where it starts. */
   readonly reducible: boolean;
@@ -58,31 +58,48 @@ function predecessors(graph: Graph, order: readonly number[]): number[][] {
   return into;
 }
 
-function dominators(into: readonly number[][], order: readonly number[], place: Int32Array): Int32Array {
-  const idom = new Int32Array(order.length).fill(-1);
-  idom[0] = 0;
-  const common = (a: number, b: number): number => {
+/**
+ * Dominators by forward edges alone: what they are where the graph is reducible. The nearest common dominator
+ * of two nodes is found by jumps up the tree (Myers, "An Applicative Random-Access Stack", 1983), in the
+ * logarithm of its depth.
+ */
+function forwardDominators(
+  into: readonly number[][],
+  order: readonly number[],
+  place: Int32Array,
+): Int32Array {
+  const idom = new Int32Array(order.length);
+  const depth = new Int32Array(order.length);
+  const jump = new Int32Array(order.length);
+  const common = (one: number, other: number): number => {
+    let [a, b] = depth[one]! >= depth[other]! ? [one, other] : [other, one];
+    while (depth[a]! > depth[b]!) a = depth[jump[a]!]! >= depth[b]! ? jump[a]! : idom[a]!;
     while (a !== b) {
-      while (place[a]! > place[b]!) a = idom[a]!;
-      while (place[b]! > place[a]!) b = idom[b]!;
+      const far = jump[a] !== jump[b];
+      a = far ? jump[a]! : idom[a]!;
+      b = far ? jump[b]! : idom[b]!;
     }
     return a;
   };
-  for (let changed = true; changed; ) {
-    changed = false;
-    for (const node of order) {
-      if (node === 0) continue;
-      let found = -1;
-      for (const from of into[node]!) {
-        if (idom[from] !== -1) found = found === -1 ? from : common(from, found);
-      }
-      if (idom[node] !== found) {
-        idom[node] = found;
-        changed = true;
-      }
+  for (const node of order) {
+    if (node === 0) continue;
+    let found = -1;
+    for (const from of into[node]!) {
+      if (place[from]! < place[node]!) found = found === -1 ? from : common(from, found);
     }
+    idom[node] = found;
+    depth[node] = depth[found]! + 1;
+    const near = jump[found]!;
+    const far = jump[near]!;
+    jump[node] = depth[found]! - depth[near]! === depth[near]! - depth[far]! ? far : found;
   }
   return idom;
+}
+
+function treeOf(idom: Int32Array, order: readonly number[]): number[][] {
+  const children: number[][] = order.map(() => []);
+  for (const node of order) if (node !== 0) children[idom[node]!]!.push(node);
+  return children;
 }
 
 /** Tells of each pair of nodes, at once, whether one dominates the other: by intervals of the tree's walk. */
@@ -114,9 +131,8 @@ export function shapeOf(graph: Graph): Shape {
     place[node] = i;
   });
   const into = predecessors(graph, order);
-  const idom = dominators(into, order, place);
-  const children: number[][] = graph.map(() => []);
-  for (const node of order) if (node !== 0) children[idom[node]!]!.push(node);
+  const idom = forwardDominators(into, order, place);
+  const children = treeOf(idom, order);
   const dominates = dominance(children);
   const loopHeader = new Uint8Array(graph.length);
   const merge = new Uint8Array(graph.length);
