@@ -7,8 +7,8 @@ import type { Btf } from '../btf/read.ts';
 import { type BtfDatasec, btfLinkages } from '../btf/types.ts';
 import { type ElfSection, type ElfSymbol, sectionFlags, sectionTypes, symbolTypes } from '../elf/elf.ts';
 import { mapTypes } from '../uapi/map-types.ts';
-import { badObject, emptyMap, type ObjectSource, type PlacedMap } from './source.ts';
-import type { VariableSpec } from './spec.ts';
+import { badObject, type ObjectSource, type PlacedMap } from './source.ts';
+import { emptyMap, type VariableSpec } from './spec.ts';
 
 /** BPF_F_RDONLY_PROG, BPF_F_MMAPABLE. */
 const mapFlags = { readOnlyProg: 1 << 7, mmapable: 1 << 10 } as const;

@@ -11,7 +11,7 @@ import { type ElfFile, sectionIndexes, symbolBindings, symbolTypes } from '../el
 import { mapTypes } from '../uapi/map-types.ts';
 import { dataMapName } from './data.ts';
 import { badObject, emptyMap } from './source.ts';
-import type { ExternSpec, MapSpec, VariableSpec } from './spec.ts';
+import { type ExternSpec, emptyMap, type MapSpec, type VariableSpec } from './spec.ts';
 
 const pointerSize = 8;
 /** BPF_F_RDONLY_PROG, BPF_F_MMAPABLE. */

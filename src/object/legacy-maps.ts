@@ -5,8 +5,8 @@
  */
 import { Reader } from '../base/bytes.ts';
 import { type ElfSection, sectionFlags } from '../elf/elf.ts';
-import { badObject, emptyMap, type ObjectSource, type PlacedMap, within } from './source.ts';
-import type { MapSpec } from './spec.ts';
+import { badObject, type ObjectSource, type PlacedMap, within } from './source.ts';
+import { emptyMap, type MapSpec } from './spec.ts';
 
 /** struct bpf_map_def: type, key_size, value_size, max_entries, map_flags. */
 const plainSize = 20;

@@ -12,8 +12,8 @@ import type { BtfComposite, BtfMember } from '../btf/types.ts';
 import { type ElfSection, relocationTypes, symbolTypes } from '../elf/elf.ts';
 import { mapTypes } from '../uapi/map-types.ts';
 import { legacyMaps } from './legacy-maps.ts';
-import { badObject, emptyMap, type ObjectSource, type PlacedMap, within } from './source.ts';
-import type { MapSpec } from './spec.ts';
+import { badObject, type ObjectSource, type PlacedMap, within } from './source.ts';
+import { emptyMap, type MapSpec } from './spec.ts';
 
 const mapsOfMaps: readonly number[] = [mapTypes.array_of_maps.id, mapTypes.hash_of_maps.id];
 /** Elements of `values` are pointers. */

@@ -33,22 +33,3 @@ export function within<T>(place: string, step: () => T): T {
     throw error instanceof SkepError ? error.at(place) : error;
   }
 }
-
-/** A map with everything at zero. */
-export function emptyMap(name: string): MapSpec {
-  return {
-    name,
-    type: 0,
-    keySize: 0,
-    valueSize: 0,
-    maxEntries: 0,
-    flags: 0,
-    mapExtra: 0n,
-    pinning: 'none',
-    btfKeyTypeId: 0,
-    btfValueTypeId: 0,
-    inner: undefined,
-    contents: [],
-    freeze: false,
-  };
-}

@@ -117,3 +117,22 @@ export interface CollectionSpec {
   btf: Uint8Array | undefined;
   byteOrder: 'little' | 'big';
 }
+
+/** A map with everything at zero. */
+export function emptyMap(name: string): MapSpec {
+  return {
+    name,
+    type: 0,
+    keySize: 0,
+    valueSize: 0,
+    maxEntries: 0,
+    flags: 0,
+    mapExtra: 0n,
+    pinning: 'none',
+    btfKeyTypeId: 0,
+    btfValueTypeId: 0,
+    inner: undefined,
+    contents: [],
+    freeze: false,
+  };
+}

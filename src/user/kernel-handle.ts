@@ -5,7 +5,7 @@
 import type { Value } from '../btf/index.ts';
 import { encode, type Slots } from '../isa/index.ts';
 import { openObject } from '../object/index.ts';
-import type { CollectionSpec, MapSpec, ProgramSpec } from '../object/spec.ts';
+import { type CollectionSpec, emptyMap, type MapSpec, type ProgramSpec } from '../object/spec.ts';
 import { type MapTypeName, mapTypes } from '../uapi/map-types.ts';
 import { type ProgTypeName, progTypes } from '../uapi/prog-types.ts';
 import type { System } from '../uapi/seam.ts';
@@ -127,19 +127,7 @@ export class KernelHandle {
   }
 }
 
-const plainMap: Omit<MapSpec, 'type' | 'maxEntries'> = {
-  name: '',
-  keySize: 4,
-  valueSize: 4,
-  flags: 0,
-  mapExtra: 0n,
-  pinning: 'none',
-  btfKeyTypeId: 0,
-  btfValueTypeId: 0,
-  inner: undefined,
-  contents: [],
-  freeze: false,
-};
+const plainMap: MapSpec = { ...emptyMap(''), keySize: 4, valueSize: 4 };
 
 const plainProgram: Omit<ProgramSpec, 'insns' | 'progType'> = {
   name: 'program',
