@@ -10,7 +10,7 @@ import { BtfBuilder } from '../btf/write.ts';
 import { type ElfFile, sectionIndexes, symbolBindings, symbolTypes } from '../elf/elf.ts';
 import { mapTypes } from '../uapi/map-types.ts';
 import { dataMapName } from './data.ts';
-import { badObject, emptyMap } from './source.ts';
+import { badObject } from './source.ts';
 import { type ExternSpec, emptyMap, type MapSpec, type VariableSpec } from './spec.ts';
 
 const pointerSize = 8;
