@@ -64,6 +64,9 @@ export interface Claims {
 
 const SLOTS = 2 ** 20;
 
+/** Where a segment starts that no run enters: what a CPU might do in vain. */
+const NEVER = -2;
+
 /** Ranges of pointers that were compared with the packet's end and lie behind it. */
 const AT_END = -1n;
 const BEYOND_END = -2n;
@@ -78,11 +81,12 @@ export function readClaims(log: string): Claims {
   /** What holds after the instruction that was printed last. */
   let pending: StateClaims[] = [];
   for (const line of log.split('\n')) {
-    const branch = /^from (\d+) to (\d+):(.*)$/.exec(line);
+    const branch = /^from (\d+) to (\d+)( \(speculative execution\))?:(.*)$/.exec(line);
     if (branch !== null) {
-      const entry: Entry = { slot: Number(branch[2]), claims: [], safe: branch[3] === ' safe', done: false };
-      if (!entry.safe) entry.claims.push(readState(branch[3]!));
-      segments.push({ from: Number(branch[1]), entries: [entry] });
+      const [, from, to, speculative, state] = branch;
+      const entry: Entry = { slot: Number(to), claims: [], safe: state === ' safe', done: false };
+      if (!entry.safe) entry.claims.push(readState(state!));
+      segments.push({ from: speculative === undefined ? Number(from) : NEVER, entries: [entry] });
       pending = [];
       continue;
     }
