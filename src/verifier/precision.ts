@@ -164,7 +164,9 @@ export function markAllPrecise(env: Env, start: State): void {
   if (env.log.verbose) {
     env.write(`mark_precise: frame${start.curFrame}: falling back to forcing all scalars precise\n`);
   }
-  for (let state = start.parent; state !== undefined; state = state.parent) {
+  // Where it has been before, all that came earlier is marked, too: a loop would walk its own past each time.
+  for (let state = start.parent; state !== undefined && !state.allPrecise; state = state.parent) {
+    state.allPrecise = true;
     for (let no = 0; no <= state.curFrame; no++) {
       const frame = state.frames[no] as Frame;
       for (let reg = 0; reg < FP; reg++) {

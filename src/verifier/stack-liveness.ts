@@ -18,6 +18,7 @@ interface Masks {
 
 /** A subprogram as called through one chain of call sites. */
 class Instance {
+  readonly number: number;
   readonly subprog: Subprog;
   readonly masks: Masks[];
   /** Instructions that ran, so that their writes are known. */
@@ -25,7 +26,8 @@ class Instance {
   readonly callees = new Map<number, Instance>();
   dirty = true;
 
-  constructor(subprog: Subprog, frames: number) {
+  constructor(number: number, subprog: Subprog, frames: number) {
+    this.number = number;
     this.subprog = subprog;
     const size = subprog.end - subprog.start;
     this.ran = new Uint8Array(size);
@@ -40,6 +42,7 @@ class Instance {
 export class StackLiveness {
   private readonly env: Env;
   private readonly roots = new Map<number, Instance>();
+  private readonly instances: Instance[] = [];
   /** Slots written by the instruction at hand, by frame. */
   private readonly writes = new Uint32Array(2 * 8);
 
@@ -47,31 +50,28 @@ export class StackLiveness {
     this.env = env;
   }
 
-  private chain(state: State): Instance[] {
-    const chain: Instance[] = [];
-    for (let no = 0; no <= state.curFrame; no++) {
-      const frame = state.frames[no] as Frame;
-      const subprog = this.env.subprogs[frame.subprog] as Subprog;
-      const within = chain[no - 1];
-      const siblings = within === undefined ? this.roots : within.callees;
-      const key = within === undefined ? frame.subprog : frame.callsite;
-      let instance = siblings.get(key);
-      if (instance === undefined) {
-        instance = new Instance(subprog, no + 1);
-        siblings.set(key, instance);
-      }
-      chain.push(instance);
-    }
-    return chain;
+  /** The instance that frame `no` runs: a frame keeps its number, and copies of it are in the same place. */
+  private instance(state: State, no: number): Instance {
+    const frame = state.frames[no] as Frame;
+    if (frame.chain < 0) frame.chain = this.find(state, no).number;
+    return this.instances[frame.chain] as Instance;
   }
 
-  private current(): Instance {
-    const chain = this.chain(this.env.state);
-    return chain[chain.length - 1] as Instance;
+  private find(state: State, no: number): Instance {
+    const frame = state.frames[no] as Frame;
+    const siblings = no === 0 ? this.roots : this.instance(state, no - 1).callees;
+    const key = no === 0 ? frame.subprog : frame.callsite;
+    const known = siblings.get(key);
+    if (known !== undefined) return known;
+    const subprog = this.env.subprogs[frame.subprog] as Subprog;
+    const made = new Instance(this.instances.length, subprog, no + 1);
+    siblings.set(key, made);
+    this.instances.push(made);
+    return made;
   }
 
   read(frame: number, slot: number): void {
-    const instance = this.current();
+    const instance = this.instance(this.env.state, this.env.state.curFrame);
     const masks = instance.masks[frame] as Masks;
     const at = 2 * (this.env.insn - instance.subprog.start) + (slot >> 5);
     const bits = ((masks.read[at] as number) | (1 << (slot & 31))) >>> 0;
@@ -92,8 +92,7 @@ export class StackLiveness {
 
   /** After it: what it wrote this time it must write every time. `slot` is where it is. */
   commit(state: State, slot: number): void {
-    const chain = this.chain(state);
-    const instance = chain[chain.length - 1] as Instance;
+    const instance = this.instance(state, state.curFrame);
     const at = slot - instance.subprog.start;
     const first = instance.ran[at] === 0;
     instance.ran[at] = 1;
@@ -134,11 +133,10 @@ export class StackLiveness {
 
   /** Forget the slots of a finished state that nothing will read. */
   clean(state: State, forget: (frame: Frame, slot: number) => void): void {
-    const chain = this.chain(state);
-    this.solve(chain[0] as Instance);
+    this.solve(this.instance(state, 0));
     for (let no = 0; no <= state.curFrame; no++) {
       const frame = state.frames[no] as Frame;
-      const [low, high] = this.liveSlots(state, chain, no);
+      const [low, high] = this.liveSlots(state, no);
       for (let slot = 0; slot < frame.slots; slot++) {
         if (((slot < 32 ? low : high) & (1 << (slot & 31))) === 0) forget(frame, slot);
       }
@@ -152,11 +150,11 @@ export class StackLiveness {
   }
 
   /** The slots of frame `no` that it, or what it calls, may still read. */
-  private liveSlots(state: State, chain: readonly Instance[], no: number): [low: number, high: number] {
+  private liveSlots(state: State, no: number): [low: number, high: number] {
     let low = 0;
     let high = 0;
     for (let inner = no; inner <= state.curFrame; inner++) {
-      const instance = chain[inner] as Instance;
+      const instance = this.instance(state, inner);
       const insn = inner === state.curFrame ? state.insn : this.resumesAt(state, inner);
       const { live } = instance.masks[no] as Masks;
       const at = 2 * (insn - instance.subprog.start);

@@ -57,6 +57,8 @@ export class Frame {
   inCallback = false;
   /** How often the call at hand has called back. */
   callbackDepth = 0;
+  /** What stack liveness knows the chain of calls that led here by; -1 until it was asked. */
+  chain = -1;
 
   constructor(capacity: number) {
     this.reserve(capacity);
@@ -103,6 +105,7 @@ export class Frame {
     this.subprog = other.subprog;
     this.inCallback = other.inCallback;
     this.callbackDepth = other.callbackDepth;
+    this.chain = other.chain;
   }
 
   clone(): Frame {

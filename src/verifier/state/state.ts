@@ -58,6 +58,8 @@ export class State {
   speculative = false;
   /** Callbacks entered. */
   callbackDepth = 0;
+  /** Of a checkpoint: every scalar here, and on the way here, is marked precise. */
+  allPrecise = false;
 
   get frame(): Frame {
     return this.frames[this.curFrame] as Frame;
