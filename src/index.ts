@@ -3,6 +3,7 @@
  * behind subpaths: skep/isa, skep/asm, skep/btf, skep/elf, skep/object, skep/kernel, skep/packet, …
  */
 export { assemble, disassemble, formatInsn } from './asm/index.ts';
+export { fromBase64 } from './base/bytes.ts';
 export * from './base/errors.ts';
 export type { Value } from './btf/index.ts';
 export { decode, encode, type Insn, type Slots } from './isa/index.ts';

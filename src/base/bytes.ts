@@ -121,6 +121,35 @@ export function fromHex(text: string): Uint8Array<ArrayBuffer> {
   return out;
 }
 
+const base64Digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+
+/** Base64 (RFC 4648 §4), with padding. */
+export function toBase64(bytes: Uint8Array): string {
+  let out = '';
+  for (let i = 0; i < bytes.length; i += 3) {
+    const bits = (bytes[i]! << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0);
+    const digit = (shift: number): string => base64Digits[(bits >> shift) & 63]!;
+    out += digit(18) + digit(12);
+    out += (i + 1 < bytes.length ? digit(6) : '=') + (i + 2 < bytes.length ? digit(0) : '=');
+  }
+  return out;
+}
+
+/** The inverse of `toBase64`; white space is allowed. Throws `SkepError` on anything else. */
+export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  const digits = text.replace(/\s+/g, '').replace(/={0,2}$/, '');
+  const out = new Uint8Array(Math.floor((digits.length * 3) / 4));
+  let [bits, at] = [0, 0];
+  for (let i = 0; i < digits.length; i++) {
+    const value = base64Digits.indexOf(digits[i]!);
+    if (value < 0) throw new SkepError({ code: 'base64', message: `not base64 at character ${i}` });
+    bits = ((bits << 6) | value) & 0xffffff;
+    if (i % 4 !== 0) out[at++] = (bits >> (6 - 2 * (i % 4))) & 0xff;
+  }
+  if (digits.length % 4 === 1) throw new SkepError({ code: 'base64', message: 'base64 that is cut short' });
+  return out;
+}
+
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;

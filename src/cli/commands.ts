@@ -189,6 +189,25 @@ export const commands: readonly Command[] = [
     run: async (invocation) => (await import('./btf.ts')).dump(invocation),
   },
   {
+    name: 'gen ts',
+    usage: 'FILE [-o FILE.ts] [--embed]',
+    operands: [1, 1],
+    summary: 'write a TypeScript module with the types of an object and a function that loads it',
+    details: [
+      'It has the types of every map, variable and program, by name. Without --embed, the module reads the object from where it is now.',
+    ],
+    options: {
+      output: { value: 'FILE', short: 'o', summary: 'write to that file (- is standard output)' },
+      embed: { summary: 'carry the bytes of the object in the module' },
+      help,
+    },
+    examples: [
+      'skep gen ts firewall.bpf.o -o firewall.ts',
+      'skep gen ts firewall.bpf.o --embed > firewall.ts',
+    ],
+    run: async (invocation) => (await import('./gen.ts')).genTs(invocation),
+  },
+  {
     name: 'asm',
     usage: '[FILE|-] [options]',
     operands: [0, 1],

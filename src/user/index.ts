@@ -2,6 +2,8 @@
  * The library: live programs, maps and links of a kernel, with typed keys, values and variables.
  */
 export type { AttachOptions } from './attach.ts';
+export { type BindingsInput, generateBindings } from './bindings/generate.ts';
+export { type Bindings, type BindingsOptions, loadBindings } from './bindings/load.ts';
 export { Collection } from './collection.ts';
 export { Kernel } from './kernel.ts';
 export { KernelHandle, type NewMap, type NewProgram } from './kernel-handle.ts';

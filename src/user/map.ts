@@ -17,13 +17,15 @@ const updateFlags = { any: 0n, noexist: 1n, exist: 2n } as const;
 /** Whether `set` may create the element, must, or must not. */
 export type UpdateMode = keyof typeof updateFlags;
 
-const perCpuTypes: readonly number[] = [
+/** Kinds with a value for every CPU. */
+export const perCpuTypes: readonly number[] = [
   mapTypes.percpu_hash.id,
   mapTypes.percpu_array.id,
   mapTypes.lru_percpu_hash.id,
   mapTypes.percpu_cgroup_storage.id,
 ];
-const indexedTypes: readonly number[] = [
+/** Kinds whose keys are indexes. */
+export const indexedTypes: readonly number[] = [
   mapTypes.array.id,
   mapTypes.percpu_array.id,
   mapTypes.prog_array.id,
@@ -32,7 +34,7 @@ const indexedTypes: readonly number[] = [
   mapTypes.array_of_maps.id,
 ];
 /** Kinds whose values are given as fds of other objects. */
-const fdTypes: readonly number[] = [
+export const fdTypes: readonly number[] = [
   mapTypes.prog_array.id,
   mapTypes.array_of_maps.id,
   mapTypes.hash_of_maps.id,
@@ -40,9 +42,10 @@ const fdTypes: readonly number[] = [
 
 /**
  * A map. Integers of up to 32 bits are numbers, 64-bit ones bigints, structs objects; per-CPU values are
- * arrays with one element a CPU; a map without BTF deals in `Uint8Array`s and accepts integers.
+ * arrays with one element a CPU; a map without BTF deals in `Uint8Array`s and accepts integers. `KIn` and `VIn`
+ * are what may be given for a key and a value, where that is more than what is read.
  */
-export class BpfMap<K = Value, V = Value> extends Handle {
+export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
   readonly id: number;
   readonly name: string;
   /** BPF_MAP_TYPE_*; `typeName` is bpftool's name of it. */
@@ -78,12 +81,12 @@ export class BpfMap<K = Value, V = Value> extends Handle {
   }
 
   /** The value of `key`, or undefined. */
-  get(key: K): V | undefined {
+  get(key: K | KIn): V | undefined {
     const bytes = this.#lookup(this.#encodeKey(key));
     return bytes === undefined ? undefined : (this.#codec().value.decode(bytes) as V);
   }
 
-  has(key: K): boolean {
+  has(key: K | KIn): boolean {
     return this.#lookup(this.#encodeKey(key)) !== undefined;
   }
 
@@ -93,7 +96,7 @@ export class BpfMap<K = Value, V = Value> extends Handle {
    * EPERM where the map is frozen
    * @throws {SkepError} 'value' where key or value do not fit their type
    */
-  set(key: K, value: V | Handle, mode: UpdateMode = 'any'): this {
+  set(key: K | KIn, value: V | VIn | Handle, mode: UpdateMode = 'any'): this {
     const attr = {
       mapFd: this.fd,
       key: this.#encodeKey(key),
@@ -108,7 +111,7 @@ export class BpfMap<K = Value, V = Value> extends Handle {
    * Removes an element; false where there was none.
    * @throws {BpfError} EINVAL for arrays, whose elements are always there
    */
-  delete(key: K): boolean {
+  delete(key: K | KIn): boolean {
     try {
       this.system.bpf('mapDeleteElem', { mapFd: this.fd, key: this.#encodeKey(key) });
       return true;
@@ -159,12 +162,12 @@ export class BpfMap<K = Value, V = Value> extends Handle {
   }
 
   /** The bytes of an element's value; undefined where there is no such element. */
-  rawValue(key: K): Uint8Array | undefined {
+  rawValue(key: K | KIn): Uint8Array | undefined {
     return this.#lookup(this.#encodeKey(key));
   }
 
   /** Writes an element's value as bytes. */
-  setRawValue(key: K, value: Uint8Array): void {
+  setRawValue(key: K | KIn, value: Uint8Array): void {
     this.system.bpf('mapUpdateElem', { mapFd: this.fd, key: this.#encodeKey(key), value, flags: 0n });
   }
 
@@ -184,11 +187,11 @@ export class BpfMap<K = Value, V = Value> extends Handle {
     return this.#codecs;
   }
 
-  #encodeKey(key: K): Uint8Array {
+  #encodeKey(key: K | KIn): Uint8Array {
     return this.#labelled('key', () => this.#codec().key.encode(key as Value));
   }
 
-  #encodeValue(value: V | Handle): Uint8Array {
+  #encodeValue(value: V | VIn | Handle): Uint8Array {
     const plain = value instanceof Handle ? value.fd : (value as Value);
     return this.#labelled('value', () => this.#codec().value.encode(plain));
   }
