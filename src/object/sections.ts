@@ -6,50 +6,92 @@ import { SkepError } from '../base/errors.ts';
 import { type AttachTypeName, attachTypes } from '../uapi/attach-types.ts';
 import { type ProgTypeName, progTypes } from '../uapi/prog-types.ts';
 
-interface SectionRow {
+/** How what follows the slash of a section's name is to be understood. */
+export type SectionTarget =
+  /** A function of the kernel, 'do_exit' or 'do_exit+0x10'; a pattern of functions, 'tcp_*'. */
+  | 'function'
+  | 'functions'
+  /** The name of a system call, without the prefix that its function has: 'read'. */
+  | 'syscall'
+  /** PATH:FUNCTION+OFFSET in an executable or library; PATH:PATTERN; PATH:PROVIDER:NAME. */
+  | 'userFunction'
+  | 'userFunctions'
+  | 'usdt'
+  /** 'GROUP/NAME'; 'NAME'. */
+  | 'tracepoint'
+  | 'rawTracepoint'
+  /** What `btf` of the row finds in the kernel's types, or in those of another program. */
+  | 'btf'
+  /** The member of a struct of functions, for the reader only: the initializer says which it is. */
+  | 'member';
+
+/** How a target becomes the id of a type: by its name behind a prefix (libbpf: find_kernel_btf_id). */
+export interface BtfTarget {
+  readonly prefix: string;
+  readonly kind: 'func' | 'typedef';
+}
+
+export interface SectionRow {
   readonly type: ProgTypeName;
   readonly attach?: AttachTypeName;
-  /** A target may follow after a slash: SEC("kprobe/do_exit"). */
-  readonly target?: true;
+  /** Whether the attach type may be left out for a kernel that has no such field yet. */
+  readonly optional?: true;
+  /** What may follow after a slash: SEC("kprobe/do_exit"). */
+  readonly target?: SectionTarget;
+  /** For targets that the verifier knows: how they are found in BTF. */
+  readonly btf?: BtfTarget;
   /** Loaded with BPF_F_SLEEPABLE. */
   readonly sleepable?: true;
   /** Loaded with BPF_F_XDP_HAS_FRAGS. */
   readonly frags?: true;
 }
 
-const kprobe = (attach?: AttachTypeName) =>
-  ({ type: 'kprobe', target: true, ...(attach && { attach }) }) as const;
-const sleepableKprobe = (attach?: AttachTypeName) => ({ ...kprobe(attach), sleepable: true }) as const;
-const tracing = (attach: AttachTypeName) => ({ type: 'tracing', attach, target: true }) as const;
-const sleepableTracing = (attach: AttachTypeName) => ({ ...tracing(attach), sleepable: true }) as const;
-const cls = (attach?: AttachTypeName) => ({ type: 'sched_cls', ...(attach && { attach }) }) as const;
-const sockAddr = (attach: AttachTypeName) => ({ type: 'cgroup_sock_addr', attach }) as const;
-const cgroupSock = (attach: AttachTypeName) => ({ type: 'cgroup_sock', attach }) as const;
+const sleepable = <R extends SectionRow>(row: R) => ({ ...row, sleepable: true }) as const;
+const frags = <R extends SectionRow>(row: R) => ({ ...row, frags: true }) as const;
 
-export const sectionTable: Readonly<Record<string, SectionRow>> = {
-  socket: { type: 'socket_filter' },
-  'sk_reuseport/migrate': { type: 'sk_reuseport', attach: 'sk_reuseport_select_or_migrate' },
-  sk_reuseport: { type: 'sk_reuseport', attach: 'sk_reuseport_select' },
+const probe = (target: SectionTarget, attach?: AttachTypeName) =>
+  ({ type: 'kprobe', target, ...(attach && { attach }) }) as const;
+const byBtf = (type: ProgTypeName, attach: AttachTypeName, btf: BtfTarget) =>
+  ({ type, attach, target: 'btf', btf }) as const;
+/** What the kernel's build names after what programs may attach to. */
+const found = {
+  function: { prefix: '', kind: 'func' },
+  tracepoint: { prefix: 'btf_trace_', kind: 'typedef' },
+  lsm: { prefix: 'bpf_lsm_', kind: 'func' },
+  iterator: { prefix: 'bpf_iter_', kind: 'func' },
+} as const satisfies Record<string, BtfTarget>;
+const traced = (attach: AttachTypeName, btf: BtfTarget = found.function) => byBtf('tracing', attach, btf);
+const plain = (type: ProgTypeName, attach?: AttachTypeName) => ({ type, ...(attach && { attach }) }) as const;
+/** Types that were there before their attach types were asked for. */
+const older = (type: ProgTypeName, attach: AttachTypeName) => ({ type, attach, optional: true }) as const;
+const cls = (attach?: AttachTypeName) => plain('sched_cls', attach);
+const sockAddr = (attach: AttachTypeName) => plain('cgroup_sock_addr', attach);
+const cgroupSock = (attach: AttachTypeName) => plain('cgroup_sock', attach);
 
-  kprobe: kprobe(),
-  kretprobe: kprobe(),
-  uprobe: kprobe(),
-  uretprobe: kprobe(),
-  'uprobe.s': sleepableKprobe(),
-  'uretprobe.s': sleepableKprobe(),
-  'kprobe.multi': kprobe('trace_kprobe_multi'),
-  'kretprobe.multi': kprobe('trace_kprobe_multi'),
-  'kprobe.session': kprobe('trace_kprobe_session'),
-  'uprobe.multi': kprobe('trace_uprobe_multi'),
-  'uretprobe.multi': kprobe('trace_uprobe_multi'),
-  'uprobe.session': kprobe('trace_uprobe_session'),
-  'uprobe.multi.s': sleepableKprobe('trace_uprobe_multi'),
-  'uretprobe.multi.s': sleepableKprobe('trace_uprobe_multi'),
-  'uprobe.session.s': sleepableKprobe('trace_uprobe_session'),
-  ksyscall: kprobe(),
-  kretsyscall: kprobe(),
-  usdt: kprobe(),
-  'usdt.s': sleepableKprobe(),
+const table = {
+  socket: plain('socket_filter'),
+  'sk_reuseport/migrate': plain('sk_reuseport', 'sk_reuseport_select_or_migrate'),
+  sk_reuseport: plain('sk_reuseport', 'sk_reuseport_select'),
+
+  kprobe: probe('function'),
+  kretprobe: probe('function'),
+  uprobe: probe('userFunction'),
+  uretprobe: probe('userFunction'),
+  'uprobe.s': sleepable(probe('userFunction')),
+  'uretprobe.s': sleepable(probe('userFunction')),
+  'kprobe.multi': probe('functions', 'trace_kprobe_multi'),
+  'kretprobe.multi': probe('functions', 'trace_kprobe_multi'),
+  'kprobe.session': probe('functions', 'trace_kprobe_session'),
+  'uprobe.multi': probe('userFunctions', 'trace_uprobe_multi'),
+  'uretprobe.multi': probe('userFunctions', 'trace_uprobe_multi'),
+  'uprobe.session': probe('userFunctions', 'trace_uprobe_session'),
+  'uprobe.multi.s': sleepable(probe('userFunctions', 'trace_uprobe_multi')),
+  'uretprobe.multi.s': sleepable(probe('userFunctions', 'trace_uprobe_multi')),
+  'uprobe.session.s': sleepable(probe('userFunctions', 'trace_uprobe_session')),
+  ksyscall: probe('syscall'),
+  kretsyscall: probe('syscall'),
+  usdt: probe('usdt'),
+  'usdt.s': sleepable(probe('usdt')),
 
   'tc/ingress': cls('tcx_ingress'),
   'tc/egress': cls('tcx_egress'),
@@ -57,57 +99,57 @@ export const sectionTable: Readonly<Record<string, SectionRow>> = {
   'tcx/egress': cls('tcx_egress'),
   tc: cls(),
   classifier: cls(),
-  action: { type: 'sched_act' },
+  action: plain('sched_act'),
   'netkit/primary': cls('netkit_primary'),
   'netkit/peer': cls('netkit_peer'),
 
-  tracepoint: { type: 'tracepoint', target: true },
-  tp: { type: 'tracepoint', target: true },
-  raw_tracepoint: { type: 'raw_tracepoint', target: true },
-  raw_tp: { type: 'raw_tracepoint', target: true },
-  'raw_tracepoint.w': { type: 'raw_tracepoint_writable', target: true },
-  'raw_tp.w': { type: 'raw_tracepoint_writable', target: true },
-  tp_btf: tracing('trace_raw_tp'),
-  fentry: tracing('trace_fentry'),
-  fexit: tracing('trace_fexit'),
-  fmod_ret: tracing('modify_return'),
-  'fentry.s': sleepableTracing('trace_fentry'),
-  'fexit.s': sleepableTracing('trace_fexit'),
-  'fmod_ret.s': sleepableTracing('modify_return'),
-  freplace: { type: 'ext', target: true },
-  lsm: { type: 'lsm', attach: 'lsm_mac', target: true },
-  'lsm.s': { type: 'lsm', attach: 'lsm_mac', target: true, sleepable: true },
-  lsm_cgroup: { type: 'lsm', attach: 'lsm_cgroup', target: true },
-  iter: tracing('trace_iter'),
-  'iter.s': sleepableTracing('trace_iter'),
-  syscall: { type: 'syscall', sleepable: true },
+  tracepoint: { type: 'tracepoint', target: 'tracepoint' },
+  tp: { type: 'tracepoint', target: 'tracepoint' },
+  raw_tracepoint: { type: 'raw_tracepoint', target: 'rawTracepoint' },
+  raw_tp: { type: 'raw_tracepoint', target: 'rawTracepoint' },
+  'raw_tracepoint.w': { type: 'raw_tracepoint_writable', target: 'rawTracepoint' },
+  'raw_tp.w': { type: 'raw_tracepoint_writable', target: 'rawTracepoint' },
+  tp_btf: traced('trace_raw_tp', found.tracepoint),
+  fentry: traced('trace_fentry'),
+  fexit: traced('trace_fexit'),
+  fmod_ret: traced('modify_return'),
+  'fentry.s': sleepable(traced('trace_fentry')),
+  'fexit.s': sleepable(traced('trace_fexit')),
+  'fmod_ret.s': sleepable(traced('modify_return')),
+  freplace: { type: 'ext', target: 'btf', btf: found.function },
+  lsm: byBtf('lsm', 'lsm_mac', found.lsm),
+  'lsm.s': sleepable(byBtf('lsm', 'lsm_mac', found.lsm)),
+  lsm_cgroup: byBtf('lsm', 'lsm_cgroup', found.lsm),
+  iter: traced('trace_iter', found.iterator),
+  'iter.s': sleepable(traced('trace_iter', found.iterator)),
+  syscall: sleepable(plain('syscall')),
 
-  'xdp.frags/devmap': { type: 'xdp', attach: 'xdp_devmap', frags: true },
-  'xdp/devmap': { type: 'xdp', attach: 'xdp_devmap' },
-  'xdp.frags/cpumap': { type: 'xdp', attach: 'xdp_cpumap', frags: true },
-  'xdp/cpumap': { type: 'xdp', attach: 'xdp_cpumap' },
-  'xdp.frags': { type: 'xdp', attach: 'xdp', frags: true },
-  xdp: { type: 'xdp', attach: 'xdp' },
-  perf_event: { type: 'perf_event' },
-  lwt_in: { type: 'lwt_in' },
-  lwt_out: { type: 'lwt_out' },
-  lwt_xmit: { type: 'lwt_xmit' },
-  lwt_seg6local: { type: 'lwt_seg6local' },
-  sockops: { type: 'sock_ops', attach: 'cgroup_sock_ops' },
-  'sk_skb/stream_parser': { type: 'sk_skb', attach: 'sk_skb_stream_parser' },
-  'sk_skb/stream_verdict': { type: 'sk_skb', attach: 'sk_skb_stream_verdict' },
-  'sk_skb/verdict': { type: 'sk_skb', attach: 'sk_skb_verdict' },
-  sk_skb: { type: 'sk_skb' },
-  sk_msg: { type: 'sk_msg', attach: 'sk_msg_verdict' },
-  lirc_mode2: { type: 'lirc_mode2', attach: 'lirc_mode2' },
-  flow_dissector: { type: 'flow_dissector', attach: 'flow_dissector' },
+  'xdp.frags/devmap': frags(plain('xdp', 'xdp_devmap')),
+  'xdp/devmap': plain('xdp', 'xdp_devmap'),
+  'xdp.frags/cpumap': frags(plain('xdp', 'xdp_cpumap')),
+  'xdp/cpumap': plain('xdp', 'xdp_cpumap'),
+  'xdp.frags': frags(plain('xdp', 'xdp')),
+  xdp: older('xdp', 'xdp'),
+  perf_event: plain('perf_event'),
+  lwt_in: plain('lwt_in'),
+  lwt_out: plain('lwt_out'),
+  lwt_xmit: plain('lwt_xmit'),
+  lwt_seg6local: plain('lwt_seg6local'),
+  sockops: older('sock_ops', 'cgroup_sock_ops'),
+  'sk_skb/stream_parser': older('sk_skb', 'sk_skb_stream_parser'),
+  'sk_skb/stream_verdict': older('sk_skb', 'sk_skb_stream_verdict'),
+  'sk_skb/verdict': older('sk_skb', 'sk_skb_verdict'),
+  sk_skb: plain('sk_skb'),
+  sk_msg: older('sk_msg', 'sk_msg_verdict'),
+  lirc_mode2: older('lirc_mode2', 'lirc_mode2'),
+  flow_dissector: older('flow_dissector', 'flow_dissector'),
 
-  'cgroup_skb/ingress': { type: 'cgroup_skb', attach: 'cgroup_inet_ingress' },
-  'cgroup_skb/egress': { type: 'cgroup_skb', attach: 'cgroup_inet_egress' },
-  'cgroup/skb': { type: 'cgroup_skb' },
+  'cgroup_skb/ingress': older('cgroup_skb', 'cgroup_inet_ingress'),
+  'cgroup_skb/egress': older('cgroup_skb', 'cgroup_inet_egress'),
+  'cgroup/skb': plain('cgroup_skb'),
   'cgroup/sock_create': cgroupSock('cgroup_inet_sock_create'),
   'cgroup/sock_release': cgroupSock('cgroup_inet_sock_release'),
-  'cgroup/sock': cgroupSock('cgroup_inet_sock_create'),
+  'cgroup/sock': older('cgroup_sock', 'cgroup_inet_sock_create'),
   'cgroup/post_bind4': cgroupSock('cgroup_inet4_post_bind'),
   'cgroup/post_bind6': cgroupSock('cgroup_inet6_post_bind'),
   'cgroup/bind4': sockAddr('cgroup_inet4_bind'),
@@ -127,16 +169,21 @@ export const sectionTable: Readonly<Record<string, SectionRow>> = {
   'cgroup/getsockname4': sockAddr('cgroup_inet4_getsockname'),
   'cgroup/getsockname6': sockAddr('cgroup_inet6_getsockname'),
   'cgroup/getsockname_unix': sockAddr('cgroup_unix_getsockname'),
-  'cgroup/sysctl': { type: 'cgroup_sysctl', attach: 'cgroup_sysctl' },
-  'cgroup/getsockopt': { type: 'cgroup_sockopt', attach: 'cgroup_getsockopt' },
-  'cgroup/setsockopt': { type: 'cgroup_sockopt', attach: 'cgroup_setsockopt' },
-  'cgroup/dev': { type: 'cgroup_device', attach: 'cgroup_device' },
+  'cgroup/sysctl': plain('cgroup_sysctl', 'cgroup_sysctl'),
+  'cgroup/getsockopt': plain('cgroup_sockopt', 'cgroup_getsockopt'),
+  'cgroup/setsockopt': plain('cgroup_sockopt', 'cgroup_setsockopt'),
+  'cgroup/dev': older('cgroup_device', 'cgroup_device'),
 
-  struct_ops: { type: 'struct_ops', target: true },
-  'struct_ops.s': { type: 'struct_ops', target: true, sleepable: true },
-  sk_lookup: { type: 'sk_lookup', attach: 'sk_lookup' },
-  netfilter: { type: 'netfilter', attach: 'netfilter' },
-};
+  struct_ops: { type: 'struct_ops', target: 'member' },
+  'struct_ops.s': { type: 'struct_ops', target: 'member', sleepable: true },
+  sk_lookup: plain('sk_lookup', 'sk_lookup'),
+  netfilter: plain('netfilter', 'netfilter'),
+} as const satisfies Record<string, SectionRow>;
+
+/** A name of libbpf's, without a target: 'kretprobe', 'xdp.frags', 'cgroup/connect4'. */
+export type SectionName = keyof typeof table;
+
+export const sectionTable: Readonly<Record<SectionName, SectionRow>> = table;
 
 /** Program load flags that a section's name asks for. */
 const progFlags = { sleepable: 1 << 4, xdpHasFrags: 1 << 5 } as const;
@@ -161,31 +208,45 @@ function nearest(name: string): string | undefined {
 }
 
 /**
- * Looks a section's name up, as libbpf 1.x does: the whole name, or a name with a target and what is after
- * its slash.
+ * The row of a section's name, as libbpf 1.x finds it: the whole name, or a name with a target behind its slash.
+ * A leading question mark is part of no name.
+ */
+export function findSectionName(name: string): { name: SectionName; target: string | undefined } | undefined {
+  if (isSectionName(name)) return { name, target: undefined };
+  const slash = name.indexOf('/');
+  const head = slash < 0 ? name : name.slice(0, slash);
+  if (!isSectionName(head) || sectionTable[head].target === undefined) return undefined;
+  return { name: head, target: name.slice(slash + 1) };
+}
+
+function isSectionName(name: string): name is SectionName {
+  return Object.hasOwn(sectionTable, name);
+}
+
+/**
+ * What a section's name says of the programs in it.
  * @throws {SkepError} code 'section' for a name that libbpf does not have
  */
 export function sectionMeaning(section: string): SectionMeaning {
   const autoload = !section.startsWith('?');
   const name = autoload ? section : section.slice(1);
-  const slash = name.indexOf('/');
-  const head = slash < 0 ? name : name.slice(0, slash);
-  const exact = Object.hasOwn(sectionTable, name) ? sectionTable[name] : undefined;
-  const withTarget = Object.hasOwn(sectionTable, head) && sectionTable[head]?.target;
-  const row = exact ?? (withTarget ? sectionTable[head] : undefined);
-  if (row === undefined) {
-    const meant = nearest(name);
-    throw new SkepError({
-      code: 'section',
-      message: `SEC("${section}") is no section name of libbpf: it gives no program type`,
-      hint: meant === undefined ? 'for example SEC("xdp")' : `did you mean SEC("${meant}")?`,
-    });
-  }
+  const known = findSectionName(name);
+  if (known === undefined) throw unknownSection(section);
+  const row = sectionTable[known.name];
   return {
     progType: progTypes[row.type].id,
     expectedAttachType: row.attach === undefined ? 0 : attachTypes[row.attach].id,
     progFlags: (row.sleepable ? progFlags.sleepable : 0) | (row.frags ? progFlags.xdpHasFrags : 0),
-    attachTo: exact === undefined ? name.slice(slash + 1) : undefined,
+    attachTo: known.target,
     autoload,
   };
+}
+
+function unknownSection(section: string): SkepError {
+  const meant = nearest(section.startsWith('?') ? section.slice(1) : section);
+  return new SkepError({
+    code: 'section',
+    message: `SEC("${section}") is no section name of libbpf: it gives no program type`,
+    hint: meant === undefined ? 'for example SEC("xdp")' : `did you mean SEC("${meant}")?`,
+  });
 }

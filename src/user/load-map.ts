@@ -5,9 +5,39 @@ import { SkepError } from '../base/errors.ts';
 import type { MapSpec } from '../object/spec.ts';
 import { BpfError } from '../uapi/errno.ts';
 import type { InfoOf } from '../uapi/info.ts';
-import { mapTypeName } from '../uapi/map-types.ts';
+import { mapTypeName, mapTypes } from '../uapi/map-types.ts';
 import type { System } from '../uapi/seam.ts';
 import { objectName } from './load-program.ts';
+
+/** Kinds whose elements Linux takes no types for, though an object may have some (libbpf: bpf_object__create_map). */
+const untyped: ReadonlySet<number> = new Set(
+  [
+    mapTypes.perf_event_array,
+    mapTypes.cgroup_array,
+    mapTypes.stack_trace,
+    mapTypes.array_of_maps,
+    mapTypes.hash_of_maps,
+    mapTypes.devmap,
+    mapTypes.devmap_hash,
+    mapTypes.cpumap,
+    mapTypes.xskmap,
+    mapTypes.sockmap,
+    mapTypes.sockhash,
+    mapTypes.queue,
+    mapTypes.stack,
+    mapTypes.arena,
+  ].map(({ id }) => id),
+);
+
+const pageSize = 4096;
+
+/** What a spec leaves to the machine: a slot for each CPU, and whole pages of a ring. */
+function sizeFor(system: System, { type, maxEntries }: MapSpec): number {
+  if (type === mapTypes.perf_event_array.id && maxEntries === 0) return system.possibleCpus();
+  if (type !== mapTypes.ringbuf.id && type !== mapTypes.user_ringbuf.id) return maxEntries;
+  if (maxEntries === 0 || maxEntries > 2 ** 31) return maxEntries;
+  return Math.max(pageSize, 2 ** Math.ceil(Math.log2(maxEntries)));
+}
 
 /**
  * Creates a map; returns its fd.
@@ -21,13 +51,15 @@ export function createMap(system: System, spec: MapSpec, btfFd: number | undefin
       mapType: spec.type,
       keySize: spec.keySize,
       valueSize: spec.valueSize,
-      maxEntries: spec.maxEntries,
+      maxEntries: sizeFor(system, spec),
       mapFlags: spec.flags,
       mapExtra: spec.mapExtra,
       numaNode: spec.numaNode,
       mapName: objectName(spec.name),
       innerMapFd,
-      ...(btfFd !== undefined && btfValueTypeId !== 0 ? { btfFd, btfKeyTypeId, btfValueTypeId } : {}),
+      ...(btfFd !== undefined && btfValueTypeId !== 0 && !untyped.has(spec.type)
+        ? { btfFd, btfKeyTypeId, btfValueTypeId }
+        : {}),
     });
   } catch (error) {
     if (!(error instanceof BpfError)) throw error;
@@ -75,12 +107,13 @@ function openPin(system: System, pathname: string): number | undefined {
 function checkSame(system: System, spec: MapSpec, pinned: { fd: number; pathname: string }): void {
   const info: InfoOf<'map'> = { kind: 'map' };
   system.bpf('objGetInfoByFd', { bpfFd: pinned.fd, info });
+  const wanted = { ...spec, maxEntries: sizeFor(system, spec) };
   for (const field of ['type', 'keySize', 'valueSize', 'maxEntries'] as const) {
-    if (info[field] === spec[field]) continue;
+    if (info[field] === wanted[field]) continue;
     throw new SkepError({
       code: 'pin-mismatch',
       where: pinned.pathname,
-      message: `the pinned map has ${field} ${info[field]}, the object wants ${spec[field]}`,
+      message: `the pinned map has ${field} ${info[field]}, the object wants ${wanted[field]}`,
       hint: 'remove the pin, or rename the map',
     });
   }

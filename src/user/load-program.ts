@@ -8,6 +8,7 @@ import { explainPoison, type RelocatedCode, relocateCore } from '../object/core.
 import type { ProgramSpec } from '../object/spec.ts';
 import { BpfError } from '../uapi/errno.ts';
 import type { System } from '../uapi/seam.ts';
+import type { AttachTarget } from './attach-target.ts';
 import type { KernelSymbol } from './externs.ts';
 import { LoadError } from './load-error.ts';
 
@@ -29,6 +30,8 @@ export interface LoadContext {
   readonly core?: CoreResolver | undefined;
   /** The kernel's variables and functions that programs may name. */
   readonly symbols?: ReadonlyMap<string, KernelSymbol> | undefined;
+  /** What a program is verified against; undefined for one that attaches to nothing by its types. */
+  readonly attachTarget?: ((spec: ProgramSpec) => AttachTarget | undefined) | undefined;
   /** SEC("version"), for kernels that still look at it. */
   readonly kernVersion?: number | undefined;
   /** 0: a log only when it fails. Bits as the verifier's log levels. */
@@ -105,7 +108,7 @@ function loadWithLog(
   }
 }
 
-function progLoadAttr(spec: ProgramSpec, { btfFd, kernVersion }: LoadContext) {
+function progLoadAttr(spec: ProgramSpec, { btfFd, kernVersion, attachTarget }: LoadContext) {
   const { funcInfo, lineInfo } = spec;
   return {
     progType: spec.progType,
@@ -114,6 +117,7 @@ function progLoadAttr(spec: ProgramSpec, { btfFd, kernVersion }: LoadContext) {
     progName: objectName(spec.name),
     license: spec.license,
     kernVersion,
+    ...attachTarget?.(spec),
     ...(btfFd !== undefined && funcInfo !== undefined
       ? { progBtfFd: btfFd, funcInfo, funcInfoRecSize: 8, funcInfoCnt: funcInfo.length / 8 }
       : {}),

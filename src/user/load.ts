@@ -6,6 +6,7 @@ import { SkepError } from '../base/errors.ts';
 import { type Btf, CoreResolver, readBtf } from '../btf/index.ts';
 import type { CollectionSpec, MapSpec } from '../object/spec.ts';
 import type { System } from '../uapi/seam.ts';
+import { findAttachTarget } from './attach-target.ts';
 import { Collection } from './collection.ts';
 import {
   configContents,
@@ -34,6 +35,11 @@ export interface LoadOptions {
    * name, or the text of a .config file.
    */
   readonly kconfig?: KernelConfig | string | undefined;
+  /**
+   * Live programs that programs of the object attach to, instead of to the kernel: by the name of the program
+   * that attaches. A SEC("freplace/…") needs one.
+   */
+  readonly targets?: Readonly<Record<string, { readonly fd: number }>> | undefined;
 }
 
 /**
@@ -77,9 +83,9 @@ function ownTypes(system: System): Btf | undefined {
   return types;
 }
 
-/** The types of the kernel that is given, or the kernel's own. */
-function kernelTypes(system: System, given: Uint8Array | undefined): Btf {
-  const types = given === undefined ? ownTypes(system) : readBtf(given);
+/** What CO-RE is answered from: the types of the kernel that is given, or the kernel's own. */
+function typesForCore(system: System, given: Btf | undefined): Btf {
+  const types = given ?? ownTypes(system);
   if (types !== undefined) return types;
   throw new SkepError({
     code: 'kernel-btf',
@@ -108,7 +114,9 @@ class Loading {
   }
 
   run(options: LoadOptions): Collection {
-    const { kconfig = {} } = options;
+    const { kconfig = {}, kernelBtf, targets } = options;
+    let parsed: Btf | undefined;
+    const given = () => (parsed ??= kernelBtf === undefined ? undefined : readBtf(kernelBtf));
     const config = typeof kconfig === 'string' ? parseConfig(kconfig) : kconfig;
     this.#loadMaps(options.pinPath ?? '/sys/fs/bpf', this.#config(config));
     const maps = fdsOf(this.#maps);
@@ -116,8 +124,14 @@ class Loading {
       system: this.#system,
       mapFds: maps,
       btfFd: this.#btfFd,
-      core: this.#resolver(options.kernelBtf),
+      core: this.#resolver(given),
       symbols: this.#symbols(),
+      attachTarget: (program) =>
+        findAttachTarget(program, {
+          system: this.#system,
+          types: () => ownTypes(this.#system) ?? given(),
+          target: targets?.[program.name],
+        }),
       kernVersion: this.#spec.kernVersion,
       logLevel: options.logLevel ?? 0,
     });
@@ -129,11 +143,11 @@ class Loading {
     return new Collection({ programs: this.#programs, maps: this.#maps, variables: this.#variables() });
   }
 
-  #resolver(given: Uint8Array | undefined): CoreResolver | undefined {
+  #resolver(given: () => Btf | undefined): CoreResolver | undefined {
     const btf = this.#btf;
     const isNeeded = Object.values(this.#spec.programs).some((spec) => spec.coreRelocations?.length);
     if (btf === undefined || !isNeeded) return undefined;
-    return new CoreResolver(btf(), () => kernelTypes(this.#system, given));
+    return new CoreResolver(btf(), () => typesForCore(this.#system, given()));
   }
 
   /** Contents of maps that hold values of the kernel's configuration. */

@@ -77,7 +77,8 @@ function typesOf(system: System, info: InfoOf<'map'>): ElementTypes | undefined 
   return { btf: () => (parsed ??= readBtf(rawBtf(system, btfId))), keyTypeId, valueTypeId };
 }
 
-function rawBtf(system: System, btfId: number): Uint8Array {
+/** The raw BTF of an id. */
+export function rawBtf(system: System, btfId: number): Uint8Array {
   const fd = system.bpf('btfGetFdById', { btfId });
   try {
     const size: InfoOf<'btf'> = { kind: 'btf' };
