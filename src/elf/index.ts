@@ -1,1 +1,2 @@
 export * from './elf.ts';
+export * from './executable.ts';

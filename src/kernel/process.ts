@@ -10,7 +10,7 @@ import type { Task } from '../vm/types.ts';
 import { Call, type Caller } from './commands/call.ts';
 import { runCommand } from './commands/table.ts';
 import { type Credentials, effective } from './credentials.ts';
-import { FdTable } from './fd-table.ts';
+import { FdTable, type OpenFile } from './fd-table.ts';
 import { mapMemory } from './mapping.ts';
 import { PerfEvent } from './objects/perf-event.ts';
 import type { KernelState } from './state.ts';
@@ -48,6 +48,12 @@ export class Process implements System {
     };
   }
 
+  #openFile(fd: number, what: string): OpenFile {
+    const file = this.#fds.find(fd);
+    if (file === undefined) throw new BpfError('EBADF', what, `${fd} is not an open fd`);
+    return file;
+  }
+
   /** Closes every fd. Nothing can be done with the process afterwards (ESRCH); ending it again does nothing. */
   end(): void {
     this.#ended = true;
@@ -77,22 +83,18 @@ export class Process implements System {
 
   read(fd: number, _buffer: Uint8Array): number {
     this.#alive('read');
-    if (this.#fds.find(fd) === undefined) throw new BpfError('EBADF', 'read', `${fd} is not an open fd`);
+    this.#openFile(fd, 'read');
     throw new BpfError('EINVAL', 'read', 'this kernel has no iterators, and other objects cannot be read');
   }
 
   mmap(fd: number, options: { length: number; offset: number; writable: boolean }): Mapping {
     this.#alive('mmap');
-    const file = this.#fds.find(fd);
-    if (file === undefined) throw new BpfError('EBADF', 'mmap', `${fd} is not an open fd`);
-    return mapMemory(file, options, this.#kernel.memory);
+    return mapMemory(this.#openFile(fd, 'mmap'), options, this.#kernel.memory);
   }
 
   wait(fds: readonly number[], options: { timeoutMs?: number; signal?: AbortSignal }): Promise<number[]> {
     this.#alive('wait');
-    for (const fd of fds) {
-      if (this.#fds.find(fd) === undefined) throw new BpfError('EBADF', 'wait', `${fd} is not an open fd`);
-    }
+    for (const fd of fds) this.#openFile(fd, 'wait');
     // Nothing that becomes readable is here.
     return new Promise((resolve) => {
       const { timeoutMs, signal } = options;
@@ -131,12 +133,47 @@ export class Process implements System {
       netdev: { errno: 'ENODEV', what: 'network device', number: devices.byName(name)?.ifindex },
       tracepoint: { errno: 'ENOENT', what: 'tracepoint', number: tracepoints.byName(name)?.id },
       cgroup: { errno: 'ENOENT', what: 'cgroup', number: undefined },
+      netns: { errno: 'ENOENT', what: 'network namespace', number: undefined },
+      pmu: { errno: 'ENOENT', what: 'source of events', number: undefined },
     } as const satisfies Record<TargetKind, { errno: Errno; what: string; number: number | undefined }>;
     if (!Object.hasOwn(find, kind)) throw new Bug(`no such kind of target: ${kind}`);
     const { errno, what, number } = find[kind];
     if (number === undefined)
       throw new BpfError(errno, what, `this kernel has no ${what} ${JSON.stringify(name)}`);
     return number;
+  }
+
+  ioctl(fd: number, _request: number, _argument: number): number {
+    this.#alive('ioctl');
+    this.#openFile(fd, 'ioctl');
+    throw new BpfError('ENOTTY', 'ioctl', 'this kernel attaches by links alone');
+  }
+
+  setsockopt(fd: number, _option: { level: number; name: number; value: number }): void {
+    this.#alive('setsockopt');
+    this.#openFile(fd, 'setsockopt');
+    throw new BpfError('ENOTSOCK', 'setsockopt', 'this kernel has no sockets');
+  }
+
+  netlink(_request: Uint8Array): Uint8Array[] {
+    this.#alive('netlink');
+    throw new BpfError('EAFNOSUPPORT', 'netlink', 'this kernel attaches by links alone');
+  }
+
+  /** The embedded kernel is no machine code that could be probed. */
+  kernelFunctions(): [] {
+    this.#alive('kernelFunctions');
+    return [];
+  }
+
+  binaryFunctions(binary: string): never {
+    this.#alive('binaryFunctions');
+    throw new BpfError('ENOENT', binary, 'this kernel runs no executables that could be probed');
+  }
+
+  defineProbe(kind: 'kprobe' | 'uprobe', _definition: string): never {
+    this.#alive('defineProbe');
+    throw new BpfError('ENOENT', `${kind}_events`, 'this kernel has no machine code that could be probed');
   }
 
   /** The embedded kernel is to its programs what Linux 6.18 is. */

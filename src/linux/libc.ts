@@ -29,6 +29,12 @@ export interface Libc {
   close(fd: number): number;
   fcntl(fd: number, cmd: number, argument: number): number;
   read(fd: number, buffer: Uint8Array, count: number): number;
+  ioctl(fd: number, request: number, argument: number): number;
+  socket(domain: number, type: number, protocol: number): number;
+  setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
+  send(fd: number, buffer: Uint8Array, length: number, flags: number): number;
+  recv(fd: number, buffer: Uint8Array, length: number, flags: number): number;
+  setrlimit(resource: number, limits: Uint8Array): number;
   ifNametoindex(name: string): number;
   mmap(address: number, length: number, prot: number, flags: number, fd: number, offset: number): number;
   munmap(address: number, length: number): number;
@@ -108,6 +114,12 @@ function bind(koffi: Koffi, numbers: Libc['numbers']): Libc {
     close: bound('close', 'int', 'int'),
     fcntl: bound('fcntl', 'int', 'int int long'),
     read: bound('read', 'long', 'int void* size_t'),
+    ioctl: bound('ioctl', 'int', 'int ulong long'),
+    socket: bound('socket', 'int', 'int int int'),
+    setsockopt: bound('setsockopt', 'int', 'int int int void* uint'),
+    send: bound('send', 'long', 'int void* size_t int'),
+    recv: bound('recv', 'long', 'int void* size_t int'),
+    setrlimit: bound('setrlimit', 'int', 'int void*'),
     ifNametoindex: bound('if_nametoindex', 'uint', 'str'),
     mmap: bound('mmap', 'long', 'uintptr_t size_t int int int long'),
     munmap: bound('munmap', 'int', 'uintptr_t size_t'),

@@ -6,25 +6,32 @@ import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { type BpfAttr, type Cmd, commands } from '../uapi/commands.ts';
 import { BpfError, type Errno, errnoName } from '../uapi/errno.ts';
-import type { Mapping, PerfEventAttr, System, TargetKind } from '../uapi/seam.ts';
+import type {
+  BinaryFunctions,
+  KernelFunction,
+  Mapping,
+  PerfEventAttr,
+  System,
+  TargetKind,
+} from '../uapi/seam.ts';
+import { binaryFunctions, defineProbe, kernelFunctions } from './functions.ts';
 import { checked, type Libc, openLibc } from './libc.ts';
 import { mapFd } from './mapping.ts';
 import { Marshaller } from './marshal.ts';
+import { liftMemlock } from './memlock.ts';
+import { routeNetlink } from './netlink.ts';
+import { openPerfEvent } from './perf-event.ts';
 import { readKernelBtf, readPossibleCpus, readSymbolAddress, resolveTarget, versionCode } from './targets.ts';
 import { readTracePipe } from './trace-pipe.ts';
 import { waitReadable } from './wait.ts';
 
 const F_DUPFD_CLOEXEC = 1030;
-const PERF_FLAG_FD_CLOEXEC = 8;
-
-/** struct perf_event_attr, as far as PERF_ATTR_SIZE_VER0 goes (perf_event_open(2)). */
-const perfAttr = { size: 64, type: 0, sizeAt: 4, config: 8, samplePeriod: 16 } as const;
 
 /** Capabilities that bpf(2) asks for (capabilities(7)), as bits of CapEff. */
 const capabilities = { CAP_SYS_ADMIN: 1n << 21n, CAP_BPF: 1n << 39n } as const;
 
 /** Calls are synchronous, so one is enough for every system of a thread. */
-let shared: Marshaller | undefined;
+const shared = new WeakMap<Libc, Marshaller>();
 
 export class LinuxSystem implements System {
   readonly #libc: Libc;
@@ -33,10 +40,11 @@ export class LinuxSystem implements System {
   /**
    * @throws {SkepError} 'no-linux' on another system or processor, 'no-koffi' where the package is missing
    */
-  constructor() {
-    this.#libc = openLibc();
-    shared ??= new Marshaller(this.#libc);
-    this.#marshaller = shared;
+  constructor(libc: Libc = openLibc()) {
+    this.#libc = libc;
+    const marshaller = shared.get(libc) ?? new Marshaller(libc);
+    shared.set(libc, marshaller);
+    this.#marshaller = marshaller;
   }
 
   bpf<C extends Cmd>(cmd: C, attr: BpfAttr<C>): number {
@@ -49,8 +57,13 @@ export class LinuxSystem implements System {
       const errno = errnoName(-result);
       // The verifier gives up where a signal is pending; what Node handles signals with is soon done.
       if (errno === 'EAGAIN' && cmd === 'progLoad' && tries < LOAD_TRIES) continue;
+      if (errno === 'EPERM' && takesMemory.has(cmd) && this.#liftMemlock()) continue;
       throw new BpfError(errno, `BPF_${commands[cmd].name}`, hintFor(errno));
     }
+  }
+
+  #liftMemlock(): boolean {
+    return liftMemlock(this.#libc, this.#marshaller, this.kernelVersion());
   }
 
   close(fd: number): void {
@@ -80,21 +93,38 @@ export class LinuxSystem implements System {
     return waitReadable(this.#libc, fds, options);
   }
 
-  perfEventOpen({ type, config, samplePeriod = 0n, pid = -1, cpu = -1 }: PerfEventAttr): number {
-    const { syscall, numbers } = this.#libc;
-    const bytes = new Uint8Array(perfAttr.size);
-    const view = new DataView(bytes.buffer);
-    view.setUint32(perfAttr.type, type, true);
-    view.setUint32(perfAttr.sizeAt, perfAttr.size, true);
-    view.setBigUint64(perfAttr.config, config, true);
-    view.setBigUint64(perfAttr.samplePeriod, samplePeriod, true);
-    const flags = PERF_FLAG_FD_CLOEXEC;
-    return checked(this.#libc, syscall(numbers.perfEventOpen, bytes, pid, cpu, -1, flags), 'perf_event_open');
+  perfEventOpen(attr: PerfEventAttr): number {
+    return openPerfEvent(this.#libc, attr);
+  }
+
+  ioctl(fd: number, request: number, argument: number): number {
+    return checked(this.#libc, this.#libc.ioctl(fd, request, argument), 'ioctl');
+  }
+
+  setsockopt(fd: number, { level, name, value }: { level: number; name: number; value: number }): void {
+    const bytes = new Uint8Array(Int32Array.of(value).buffer);
+    checked(this.#libc, this.#libc.setsockopt(fd, level, name, bytes, bytes.length), 'setsockopt');
+  }
+
+  netlink(request: Uint8Array): Uint8Array[] {
+    return routeNetlink(this.#libc, request);
+  }
+
+  kernelFunctions(wanted: (name: string) => boolean): KernelFunction[] {
+    return kernelFunctions(wanted);
+  }
+
+  binaryFunctions(binary: string, wanted: (name: string) => boolean): BinaryFunctions {
+    return binaryFunctions(binary, wanted);
+  }
+
+  defineProbe(kind: 'kprobe' | 'uprobe', definition: string): void {
+    defineProbe(kind, definition);
   }
 
   /**
-   * A network device by its name, a tracepoint as 'group/name', a cgroup by its path: the fd of that is the
-   * caller's to close.
+   * A network device by its name, a tracepoint as 'group/name', a source of events by its name, a cgroup or a
+   * network namespace by its path: the fd of those two is the caller's to close.
    * @throws {BpfError} ENODEV or ENOENT where there is no such target
    * @throws {SkepError} 'no-tracefs' where tracepoints cannot be looked up
    */
@@ -122,6 +152,9 @@ export class LinuxSystem implements System {
     return readPossibleCpus();
   }
 }
+
+/** What is charged to a limit that kernels before 5.11 have for each user. */
+const takesMemory: ReadonlySet<Cmd> = new Set<Cmd>(['mapCreate', 'progLoad', 'btfLoad']);
 
 /** As often as libbpf. */
 const LOAD_TRIES = 5;

@@ -13,13 +13,13 @@ const tracefsPlaces = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing'];
 const needsRoot = { EACCES: 'run as root' } as const;
 
 /** The error of a file operation of Node's as one of the kernel's. */
-function fileError(error: unknown, what: string, hints: Partial<Record<Errno, string>> = {}): unknown {
+export function fileError(error: unknown, what: string, hints: Partial<Record<Errno, string>> = {}): unknown {
   const code = (error as { code?: unknown }).code;
   if (typeof code !== 'string' || !Object.hasOwn(errnos, code)) return error;
   return new BpfError(code as Errno, what, hints[code as Errno]);
 }
 
-function isMissing(error: unknown): boolean {
+export function isMissing(error: unknown): boolean {
   return (error as { code?: unknown }).code === 'ENOENT';
 }
 
@@ -33,7 +33,10 @@ export function openFile(path: string, flags = 0, hints: Partial<Record<Errno, s
 }
 
 /** The text of a file; undefined where there is none. */
-function readIfThere(path: string, hints: Partial<Record<Errno, string>> = {}): Uint8Array | undefined {
+export function readIfThere(
+  path: string,
+  hints: Partial<Record<Errno, string>> = {},
+): Uint8Array | undefined {
   try {
     return readFileSync(path);
   } catch (error) {
@@ -76,6 +79,14 @@ const resolvers: Record<TargetKind, (libc: Libc, name: string) => number> = {
     openFile(path, constants.O_DIRECTORY, {
       ENOENT: 'give the path of a cgroup, as /sys/fs/cgroup/NAME',
     }),
+  /** The fd is the caller's to close. */
+  netns: (_libc, path) =>
+    openFile(path, 0, { ENOENT: 'give the path of a network namespace, as /run/netns/NAME' }),
+  pmu(_libc, name) {
+    const type = /^\w+$/.test(name) ? readIfThere(`/sys/bus/event_source/devices/${name}/type`) : undefined;
+    if (type !== undefined) return Number(text(type));
+    throw new BpfError('ENOENT', 'events', `this kernel has no source of events ${JSON.stringify(name)}`);
+  },
   tracepoint(_libc, name) {
     const [, group, event] = /^([\w-]+)[/:]([\w-]+)$/.exec(name) ?? [];
     const id =

@@ -1,3 +1,4 @@
+export * from './attach-kinds.ts';
 export * from './attach-types.ts';
 export * from './commands.ts';
 export * from './contexts.ts';
@@ -6,6 +7,7 @@ export * from './helper-protos.ts';
 export * from './helpers.ts';
 export * from './info.ts';
 export * from './label.ts';
+export * from './link-types.ts';
 export * from './map-types.ts';
 export * from './prog-types.ts';
 export * from './seam.ts';

@@ -15,16 +15,38 @@ export interface Bpf {
   bpf<C extends Cmd>(cmd: C, attr: BpfAttr<C>): number;
 }
 
-/** What `resolveTarget` can find: a network device → ifindex, a cgroup → fd, a tracepoint → id. */
-export type TargetKind = 'netdev' | 'cgroup' | 'tracepoint';
+/**
+ * What `resolveTarget` can find: a network device → ifindex, a cgroup or a network namespace by its path → fd, a
+ * tracepoint → id, a source of events ('kprobe', 'uprobe') → perf_event_attr.type.
+ */
+export type TargetKind = 'netdev' | 'cgroup' | 'netns' | 'tracepoint' | 'pmu';
 
 export interface PerfEventAttr {
   /** perf_event_attr.type: 1 software, 2 tracepoint, or a dynamic PMU's. */
   readonly type: number;
   readonly config: bigint;
+  /** A string is what the field points to: the function of a kprobe, the path of a uprobe. */
+  readonly config1?: string | bigint;
+  readonly config2?: bigint;
   readonly samplePeriod?: bigint;
+  /** Samples a second, in place of a period. */
+  readonly sampleFrequency?: bigint;
   readonly pid?: number;
   readonly cpu?: number;
+}
+
+/** A function of the kernel that can be probed. */
+export interface KernelFunction {
+  readonly name: string;
+  readonly address: bigint;
+}
+
+/** Functions of an executable or shared object. */
+export interface BinaryFunctions {
+  /** The file that a bare name was found to be. */
+  readonly path: string;
+  /** With their offsets in the file. */
+  readonly functions: readonly { readonly name: string; readonly offset: bigint; readonly global: boolean }[];
 }
 
 /**
@@ -36,7 +58,34 @@ export interface Mapping {
   unmap(): void;
 }
 
-export interface Host {
+/** By which programs are attached where bpf(2) has no link for them, and what targets are called. */
+export interface AttachHost {
+  perfEventOpen(attr: PerfEventAttr): number;
+  /** @throws {BpfError} ENOENT or ENODEV where there is no such target */
+  resolveTarget(kind: TargetKind, name: string): number;
+  /** ioctl(2) with an integer, for perf events. */
+  ioctl(fd: number, request: number, argument: number): number;
+  /** setsockopt(2) of an integer. */
+  setsockopt(fd: number, option: { level: number; name: number; value: number }): void;
+  /**
+   * A request of route netlink (rtnetlink(7)), header included, which must ask for an acknowledgement; the
+   * messages that answer it before that.
+   * @throws {BpfError} the errno of the acknowledgement, with what the kernel says about it
+   */
+  netlink(request: Uint8Array): Uint8Array[];
+  /** Functions of the kernel that can be probed, by name. */
+  kernelFunctions(wanted: (name: string) => boolean): KernelFunction[];
+  /**
+   * Functions of a file: a path, or a name to be searched for as a shell or a loader does.
+   * @throws {BpfError} ENOENT where there is no such file
+   * @throws {SkepError} where it is no ELF file
+   */
+  binaryFunctions(binary: string, wanted: (name: string) => boolean): BinaryFunctions;
+  /** Adds a line to kprobe_events or uprobe_events of tracefs, or takes one away ('-:group/name'). */
+  defineProbe(kind: 'kprobe' | 'uprobe', definition: string): void;
+}
+
+export interface Host extends AttachHost {
   close(fd: number): void;
   /** A second fd for the same object. */
   dup(fd: number): number;
@@ -45,9 +94,6 @@ export interface Host {
   mmap(fd: number, options: { length: number; offset: number; writable: boolean }): Mapping;
   /** Resolves with the fds that are readable, or with none at the timeout or abort. */
   wait(fds: readonly number[], options: { timeoutMs?: number; signal?: AbortSignal }): Promise<number[]>;
-  perfEventOpen(attr: PerfEventAttr): number;
-  /** @throws {BpfError} ENOENT or ENODEV where there is no such target */
-  resolveTarget(kind: TargetKind, name: string): number;
   /** The raw BTF of the kernel, as in /sys/kernel/btf/vmlinux; undefined where it has none. */
   kernelBtf(): Uint8Array | undefined;
   /** LINUX_VERSION_CODE of the kernel, as it says itself. */

@@ -46,6 +46,13 @@ class Actor implements TestProcess {
     return mapping;
   }
 
+  ioctl: System['ioctl'] = (fd, request, argument) => this.#system.ioctl(fd, request, argument);
+  setsockopt: System['setsockopt'] = (fd, option) => this.#system.setsockopt(fd, option);
+  netlink: System['netlink'] = (request) => this.#system.netlink(request);
+  kernelFunctions: System['kernelFunctions'] = (wanted) => this.#system.kernelFunctions(wanted);
+  binaryFunctions: System['binaryFunctions'] = (binary, wanted) =>
+    this.#system.binaryFunctions(binary, wanted);
+  defineProbe: System['defineProbe'] = (kind, definition) => this.#system.defineProbe(kind, definition);
   read = (fd: number, buffer: Uint8Array): number => this.#system.read(fd, buffer);
   wait: System['wait'] = (fds, options) => this.#system.wait(fds, options);
   resolveTarget = (kind: TargetKind, name: string): number => this.#system.resolveTarget(kind, name);

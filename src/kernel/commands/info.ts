@@ -5,9 +5,9 @@
 import { unreachable } from '../../base/errors.ts';
 import type { BpfAttr } from '../../uapi/commands.ts';
 import { type Info, type InfoKind, type InfoOf, infoRecords } from '../../uapi/info.ts';
+import { linkTypes } from '../../uapi/link-types.ts';
 import type { BtfObject } from '../objects/btf.ts';
 import type { LinkObject } from '../objects/links.ts';
-import { linkTypes } from '../objects/links.ts';
 import type { MapObject } from '../objects/map.ts';
 import type { ProgObject } from '../objects/program.ts';
 import type { Call } from './call.ts';
@@ -151,16 +151,16 @@ function fillLink(call: Call, info: InfoOf<'link'>, link: LinkObject): void {
   info.id = link.id;
   info.progId = link.program.id;
   switch (link.type) {
-    case linkTypes.xdp:
+    case linkTypes.xdp.id:
       info.ifindex = link.ifindex;
       break;
-    case linkTypes.rawTracepoint:
+    case linkTypes.raw_tracepoint.id:
       info.tpNameLen = fillName(call, link.tracepoint.rawName, {
         buffer: info.tpName,
         room: info.tpNameLen ?? 0,
       });
       break;
-    case linkTypes.perfEvent:
+    case linkTypes.perf_event.id:
       info.perfEventType = PERF_EVENT_TRACEPOINT;
       info.perfEventNameLen = fillName(call, link.event.tracepoint.rawName, {
         buffer: info.perfEventName,

@@ -3,12 +3,10 @@
  * reference, or earlier by BPF_LINK_DETACH where its kind allows that.
  */
 import type { Errno } from '../../uapi/errno.ts';
+import { linkTypes } from '../../uapi/link-types.ts';
 import { KernelObject, type Registry } from './object.ts';
 import type { PerfEvent } from './perf-event.ts';
 import type { ProgObject } from './program.ts';
-
-/** enum bpf_link_type */
-export const linkTypes = { rawTracepoint: 1, xdp: 6, perfEvent: 7 } as const;
 
 /** Where an XDP link hooks in: a network device, with the program that it runs. */
 export interface XdpHook {
@@ -61,7 +59,7 @@ abstract class Link extends KernelObject {
 }
 
 export class XdpLink extends Link {
-  readonly type = linkTypes.xdp;
+  readonly type = linkTypes.xdp.id;
   #device: XdpHook | undefined;
 
   /** The device must have no program. */
@@ -101,7 +99,7 @@ export class XdpLink extends Link {
 }
 
 export class RawTracepointLink extends Link {
-  readonly type = linkTypes.rawTracepoint;
+  readonly type = linkTypes.raw_tracepoint.id;
   readonly tracepoint: RawTracepointHook;
 
   constructor(program: ProgObject, tracepoint: RawTracepointHook, registry: Registry<LinkObject>) {
@@ -117,7 +115,7 @@ export class RawTracepointLink extends Link {
 
 /** A tracepoint program on a perf event. It runs for every task, whatever the event itself was opened for. */
 export class PerfEventLink extends Link {
-  readonly type = linkTypes.perfEvent;
+  readonly type = linkTypes.perf_event.id;
   readonly event: PerfEvent;
 
   /** Takes a reference on `event`, which must have no program. */
