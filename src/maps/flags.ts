@@ -7,14 +7,22 @@ import type { MapDef } from './types.ts';
 
 export const mapFlags = {
   NO_PREALLOC: 1 << 0,
+  NO_COMMON_LRU: 1 << 1,
   NUMA_NODE: 1 << 2,
   RDONLY: 1 << 3,
   WRONLY: 1 << 4,
+  STACK_BUILD_ID: 1 << 5,
   ZERO_SEED: 1 << 6,
   RDONLY_PROG: 1 << 7,
   WRONLY_PROG: 1 << 8,
+  CLONE: 1 << 9,
   MMAPABLE: 1 << 10,
+  PRESERVE_ELEMS: 1 << 11,
   INNER_MAP: 1 << 12,
+  LINK: 1 << 13,
+  VTYPE_BTF_OBJ_FD: 1 << 15,
+  SEGV_ON_FAULT: 1 << 17,
+  NO_USER_CONV: 1 << 18,
 } as const;
 
 const { RDONLY, WRONLY, RDONLY_PROG, WRONLY_PROG } = mapFlags;
@@ -37,9 +45,14 @@ export function checkFlags(def: MapDef, allowed: number): void {
   const { flags } = def;
   const unknown = (flags & ~allowed) >>> 0;
   if (unknown !== 0) throw invalid(`flags 0x${unknown.toString(16)} are not for this kind`);
+  checkAccess(def);
+  if (def.mapExtra !== 0n) throw invalid('map_extra is not 0');
+}
+
+/** bpf_map_flags_access_ok(), and that an fd can read or write. */
+export function checkAccess({ flags }: MapDef): void {
   if ((flags & RDONLY) !== 0 && (flags & WRONLY) !== 0) throw invalid('both BPF_F_RDONLY and BPF_F_WRONLY');
   if ((flags & RDONLY_PROG) !== 0 && (flags & WRONLY_PROG) !== 0) {
     throw invalid('both BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG');
   }
-  if (def.mapExtra !== 0n) throw invalid('map_extra is not 0');
 }

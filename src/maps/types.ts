@@ -15,6 +15,10 @@ export interface MapDef {
   readonly flags: number;
   readonly name: string;
   readonly mapExtra: bigint;
+  /** Whether BTF types came with it: of its key, of its value, of its value in the BTF of the kernel. */
+  readonly hasKeyType?: boolean;
+  readonly hasValueType?: boolean;
+  readonly hasKernelValueType?: boolean;
 }
 
 /** What a map kind may use of its kernel. */

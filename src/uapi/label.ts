@@ -22,3 +22,8 @@ export interface Labelled {
 export type Running<T extends Record<string, Labelled>> = {
   [N in keyof T]: T[N]['label'] extends 'real' | 'modelled' ? N : never;
 }[keyof T];
+
+/** The names of the rows that the verifier alone knows. */
+export type VerifiedOnly<T extends Record<string, Labelled>> = {
+  [N in keyof T]: T[N]['label'] extends 'verified-only' ? N : never;
+}[keyof T];

@@ -15,6 +15,7 @@ import { findLoops } from './scc.ts';
 import { checkStackDepth, checkSubprogs, findSubprogs } from './subprogs.ts';
 import type { Rejected, VerifierInput, VerifierResult, VerifierStats } from './types.ts';
 
+export { specialFields } from './map-special.ts';
 export type * from './types.ts';
 
 const MAX_INSNS = 1_000_000;

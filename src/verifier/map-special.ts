@@ -26,7 +26,8 @@ const structs: Readonly<Record<string, number>> = {
 
 const cache = new WeakMap<object, readonly SpecialField[]>();
 
-export function specialFields(map: MapFacts): readonly SpecialField[] {
+/** The fields, by what of a map says what its value is. */
+export function specialFields(map: Pick<MapFacts, 'btf' | 'btfValueTypeId'>): readonly SpecialField[] {
   const known = cache.get(map);
   if (known !== undefined) return known;
   const found: SpecialField[] = [];
@@ -37,11 +38,14 @@ export function specialFields(map: MapFacts): readonly SpecialField[] {
   return found;
 }
 
-function btfOf(map: MapFacts): Btf | undefined {
+function btfOf(map: Pick<MapFacts, 'btf'>): Btf | undefined {
   return map.btf instanceof Uint8Array ? readBtf(map.btf) : (map.btf as Btf | undefined);
 }
 
 const MAX_DEPTH = 8;
+
+/** Tags of what a pointer in a value points to: kernel objects, or memory of user space. */
+const kptrTags = ['kptr', 'kptr_untrusted', 'percpu_kptr', 'uptr'];
 
 function collect(btf: Btf, at: { id: number; base: number; depth: number }, found: SpecialField[]): void {
   if (at.depth > MAX_DEPTH) return;
@@ -62,7 +66,10 @@ function collect(btf: Btf, at: { id: number; base: number; depth: number }, foun
     return;
   }
   if (type.kind !== 'struct') {
-    if (type.kind === 'ptr' && isKptr(btf, type.type)) found.push({ name: 'kptr', offset: at.base, size: 8 });
+    const tag = type.kind === 'ptr' ? btf.type(type.type) : undefined;
+    if (tag?.kind === 'typeTag' && kptrTags.includes(tag.name)) {
+      found.push({ name: tag.name === 'uptr' ? 'uptr' : 'kptr', offset: at.base, size: 8 });
+    }
     return;
   }
   const size = structs[type.name];
@@ -78,12 +85,6 @@ function collect(btf: Btf, at: { id: number; base: number; depth: number }, foun
 function nameOf(btf: Btf, id: number): string {
   const type = resolvedType(btf, id);
   return 'name' in type ? type.name : '';
-}
-
-/** A pointer tagged as one to a kernel object. */
-function isKptr(btf: Btf, id: number): boolean {
-  const type = btf.type(id);
-  return type.kind === 'typeTag' && ['kptr', 'kptr_untrusted', 'percpu_kptr', 'uptr'].includes(type.name);
 }
 
 /** The special field that [min, max) of a value overlaps. */

@@ -1,6 +1,7 @@
 /** Every suite of the contract, by name. */
 import type { ContractTest } from './harness.ts';
 import { hooks } from './hooks.ts';
+import { mapKinds } from './map-kinds.ts';
 import { maps } from './maps.ts';
 import { objects } from './objects.ts';
 import { programs } from './programs.ts';
@@ -8,6 +9,7 @@ import { testRun } from './test-run.ts';
 
 export const suites: Readonly<Record<string, readonly ContractTest[]>> = {
   maps,
+  'map kinds': mapKinds,
   programs,
   'test run': testRun,
   objects,

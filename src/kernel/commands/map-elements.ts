@@ -4,6 +4,7 @@
  */
 import type { BpfAttr } from '../../uapi/commands.ts';
 import { errnoName } from '../../uapi/errno.ts';
+import { mapTypeName } from '../../uapi/map-types.ts';
 import { F_XDP_HAS_FRAGS } from '../flags.ts';
 import type { MapObject, ProgArrayOwner } from '../objects/map.ts';
 import type { ProgObject } from '../objects/program.ts';
@@ -22,6 +23,17 @@ function mapFor(call: Call, fd: number | undefined, access: Access): MapObject {
   return map;
 }
 
+/** Its elements: a map that exists for the verifier alone has none. */
+function elementsOf(call: Call, fd: number | undefined, access: Access): MapObject {
+  const map = mapFor(call, fd, access);
+  if (!map.isVerifiedOnly) return map;
+  const type = mapTypeName(map.map.def.type);
+  throw call.fail(
+    'ENOTSUPP',
+    `maps of type ${type} are verified-only: this kernel keeps no elements in them`,
+  );
+}
+
 /** Turns a map kind's negative errno into an exception. */
 function done(call: Call, result: number): number {
   if (result < 0) throw call.fail(errnoName(-result));
@@ -31,14 +43,14 @@ function done(call: Call, result: number): number {
 export function mapLookupElem(call: Call, attr: BpfAttr<'mapLookupElem'>): number {
   const flags = attr.flags ?? 0n;
   if ((flags & ~F_LOCK) !== 0n) throw call.fail('EINVAL', 'the only flag of a lookup is BPF_F_LOCK');
-  const { map } = mapFor(call, attr.mapFd, 'read');
+  const { map } = elementsOf(call, attr.mapFd, 'read');
   if (flags !== 0n) throw call.fail('EINVAL', 'the map has no spin lock');
   const key = call.buffer(attr.key, map.def.keySize, 'the key');
   return done(call, map.userLookup(key, call.buffer(attr.value, map.userValueSize, 'the value')));
 }
 
 export function mapUpdateElem(call: Call, attr: BpfAttr<'mapUpdateElem'>): number {
-  const object = mapFor(call, attr.mapFd, 'write');
+  const object = elementsOf(call, attr.mapFd, 'write');
   const { map } = object;
   const flags = attr.flags ?? 0n;
   if ((flags & F_LOCK) !== 0n) throw call.fail('EINVAL', 'the map has no spin lock');
@@ -49,7 +61,7 @@ export function mapUpdateElem(call: Call, attr: BpfAttr<'mapUpdateElem'>): numbe
 }
 
 export function mapDeleteElem(call: Call, attr: BpfAttr<'mapDeleteElem'>): number {
-  const object = mapFor(call, attr.mapFd, 'write');
+  const object = elementsOf(call, attr.mapFd, 'write');
   const key = call.buffer(attr.key, object.map.def.keySize, 'the key');
   done(call, object.map.userDelete(key));
   if (object.isProgArray) {
@@ -61,7 +73,7 @@ export function mapDeleteElem(call: Call, attr: BpfAttr<'mapDeleteElem'>): numbe
 }
 
 export function mapGetNextKey(call: Call, attr: BpfAttr<'mapGetNextKey'>): number {
-  const { map } = mapFor(call, attr.mapFd, 'read');
+  const { map } = elementsOf(call, attr.mapFd, 'read');
   const { keySize } = map.def;
   const key = attr.key === undefined ? undefined : call.buffer(attr.key, keySize, 'the key');
   // The next key may be written over the one given.

@@ -5,6 +5,7 @@
 import { SkepError } from '../../base/errors.ts';
 import type { BpfMap } from '../../maps/types.ts';
 import type { BpfAttr } from '../../uapi/commands.ts';
+import { mapTypeName } from '../../uapi/map-types.ts';
 import { type ProgTypeName, progTypeName, progTypes } from '../../uapi/prog-types.ts';
 import { verify } from '../../verifier/index.ts';
 import type { Accepted, MapFacts, VerifierInput } from '../../verifier/types.ts';
@@ -236,6 +237,7 @@ function mapFacts(call: Call, object: MapObject): MapFacts {
     maxEntries: def.maxEntries,
     flags: def.flags,
     frozen: object.frozen,
+    innerMap: object.inner === undefined ? undefined : innerFacts(call, object.inner),
     btf: object.btf?.btf,
     btfKeyTypeId: object.btfKeyTypeId,
     btfValueTypeId: object.btfValueTypeId,
@@ -248,6 +250,12 @@ function mapFacts(call: Call, object: MapObject): MapFacts {
             : call.kernel.memory.u8.slice(valueAddress + offset, valueAddress + offset + size)
       : undefined,
   };
+}
+
+/** What the verifier knows of a map inside another: not which one it is, nor what it is called. */
+function innerFacts(call: Call, object: MapObject): MapFacts {
+  const facts = mapFacts(call, object);
+  return { ...facts, name: '', frozen: false, valueAddress: undefined, readConstant: undefined };
 }
 
 interface Verified extends Loading {
@@ -270,13 +278,15 @@ function makeProgram(call: Call, attr: BpfAttr<'progLoad'>, program: Verified): 
       throw call.fail('EINVAL', `the programs in ${map.map.def.name} differ in type from this one`);
     }
   }
-  const executable = loadOrExcuse(kernel, {
-    name: program.name,
-    progType: kind.type,
-    insns: accepted.insns,
-    subprogs: accepted.subprogs,
-    maps: maps.map((object): BpfMap => object.map),
-  });
+  const executable =
+    mapExcuse(program.name, maps) ??
+    loadOrExcuse(kernel, {
+      name: program.name,
+      progType: kind.type,
+      insns: accepted.insns,
+      subprogs: accepted.subprogs,
+      maps: maps.map((object): BpfMap => object.map),
+    });
   const mapId = (index: number, byIndex: boolean): number => {
     const fd = byIndex ? fdArray(attr.fdArray ?? new Uint8Array())[index] : index;
     return (fd === undefined ? undefined : program.mapsBySlotFd.get(fd))?.id ?? 0;
@@ -299,6 +309,19 @@ function makeProgram(call: Call, attr: BpfAttr<'progLoad'>, program: Verified): 
     { maps: [...new Set([...maps, ...program.bound])], btf: program.btf },
     kernel.programs,
   );
+}
+
+/** A program over maps that hold nothing is not run. */
+function mapExcuse(name: string, maps: readonly MapObject[]): SkepError | undefined {
+  const map = maps.find((object) => object.isVerifiedOnly);
+  if (map === undefined) return undefined;
+  const { def } = map.map;
+  return new SkepError({
+    code: 'not-runnable',
+    message: `map '${def.name}' of type ${mapTypeName(def.type)} is verified-only: this kernel keeps no elements in it`,
+    where: `program ${name}`,
+    hint: 'docs/support.md lists what runs',
+  });
 }
 
 /** What the verifier accepts is loaded; what this runtime cannot do is said when it is to run. */

@@ -3,7 +3,7 @@
  * the references to its programs. The array's memory holds only their ids.
  */
 import type { BpfMap } from '../../maps/types.ts';
-import { mapTypes } from '../../uapi/map-types.ts';
+import { mapTypeName, mapTypes } from '../../uapi/map-types.ts';
 import type { BtfObject } from './btf.ts';
 import { KernelObject, type Registry } from './object.ts';
 import type { ProgObject } from './program.ts';
@@ -22,6 +22,8 @@ export interface ProgArrayOwner {
 
 export interface MapObjectInit {
   readonly map: BpfMap;
+  /** Maps of maps: what the maps inside look like. */
+  readonly inner?: MapObject | undefined;
   readonly btf?: BtfObject | undefined;
   readonly btfKeyTypeId: number;
   readonly btfValueTypeId: number;
@@ -34,6 +36,7 @@ export class MapObject extends KernelObject {
   readonly kind = 'map';
   readonly id: number;
   readonly map: BpfMap;
+  readonly inner: MapObject | undefined;
   readonly btf: BtfObject | undefined;
   readonly btfKeyTypeId: number;
   readonly btfValueTypeId: number;
@@ -51,10 +54,17 @@ export class MapObject extends KernelObject {
     super();
     this.#init = init;
     this.map = init.map;
+    this.inner = init.inner?.get();
     this.btf = init.btf?.get();
     this.btfKeyTypeId = init.btfKeyTypeId;
     this.btfValueTypeId = init.btfValueTypeId;
     this.id = init.registry.add(this);
+  }
+
+  /** Whether it exists for the verifier alone. */
+  get isVerifiedOnly(): boolean {
+    const name = mapTypeName(this.map.def.type);
+    return name !== undefined && mapTypes[name].label === 'verified-only';
   }
 
   get isProgArray(): boolean {
@@ -90,6 +100,7 @@ export class MapObject extends KernelObject {
     this.#init.onRelease(this);
     this.#clearPrograms();
     this.btf?.put();
+    this.inner?.put();
     this.map.destroy();
   }
 }
