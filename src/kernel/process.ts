@@ -3,17 +3,19 @@
  * may do (`System`). What it made ends with it unless something else holds it.
  */
 import { Bug } from '../base/errors.ts';
+import type { Readable } from '../maps/index.ts';
 import { type BpfAttr, type Cmd, commands } from '../uapi/commands.ts';
 import { BpfError, type Errno } from '../uapi/errno.ts';
-import type { Mapping, PerfEventAttr, System, TargetKind } from '../uapi/seam.ts';
+import type { Mapping, PerfEventAttr, System, TargetKind, Watch } from '../uapi/seam.ts';
 import type { Task } from '../vm/types.ts';
 import { Call, type Caller } from './commands/call.ts';
 import { runCommand } from './commands/table.ts';
 import { type Credentials, effective } from './credentials.ts';
 import { FdTable, type OpenFile } from './fd-table.ts';
-import { mapMemory } from './mapping.ts';
+import { mapMemory, PAGE } from './mapping.ts';
 import { PerfEvent } from './objects/perf-event.ts';
 import type { KernelState } from './state.ts';
+import { inError, ObjectWatch } from './waiting.ts';
 
 /** perf_event_attr.type */
 const PERF_TYPE_TRACEPOINT = 2;
@@ -92,21 +94,37 @@ export class Process implements System {
     return mapMemory(this.#openFile(fd, 'mmap'), options, this.#kernel.memory);
   }
 
-  wait(fds: readonly number[], options: { timeoutMs?: number; signal?: AbortSignal }): Promise<number[]> {
+  async wait(
+    fds: readonly number[],
+    options: { timeoutMs?: number; signal?: AbortSignal },
+  ): Promise<number[]> {
+    const watch = this.watch(fds);
+    try {
+      await watch.wait(options);
+      return options.signal?.aborted ? [] : fds.filter((fd) => this.#readable(fd)?.isReadable());
+    } finally {
+      watch.close();
+    }
+  }
+
+  watch(fds: readonly number[]): Watch {
     this.#alive('wait');
-    for (const fd of fds) this.#openFile(fd, 'wait');
-    // Nothing that becomes readable is here.
-    return new Promise((resolve) => {
-      const { timeoutMs, signal } = options;
-      const timer = timeoutMs === undefined ? undefined : setTimeout(() => done(), timeoutMs);
-      const done = (): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', done);
-        resolve([]);
-      };
-      if (signal?.aborted) done();
-      else signal?.addEventListener('abort', done);
+    const objects = fds.map((fd) => {
+      this.#openFile(fd, 'wait');
+      const readable = this.#readable(fd);
+      if (readable === undefined) throw new BpfError('EPERM', 'wait', `${fd} is nothing to wait for`);
+      return readable;
     });
+    return new ObjectWatch(objects);
+  }
+
+  #readable(fd: number): Readable | undefined {
+    const object = this.#fds.find(fd)?.object;
+    return object?.kind === 'map' ? (object.map.ring ?? inError) : undefined;
+  }
+
+  pageSize(): number {
+    return PAGE;
   }
 
   /** As perf_event_open(2); of the kinds of event, tracepoints are here. */

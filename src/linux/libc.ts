@@ -16,6 +16,7 @@ const syscallNumbers: Readonly<Record<string, { bpf: number; perfEventOpen: numb
 
 /** A wait for one fd to become readable, on the event loop. */
 export interface PollHandle {
+  start(options: { readable: true }, callback: () => void): void;
   stop(): void;
   close(): void;
 }
@@ -38,6 +39,7 @@ export interface Libc {
   ifNametoindex(name: string): number;
   mmap(address: number, length: number, prot: number, flags: number, fd: number, offset: number): number;
   munmap(address: number, length: number): number;
+  sysconf(name: number): number;
   epollCreate(flags: number): number;
   epollCtl(epfd: number, op: number, fd: number, event: Uint8Array): number;
   epollWait(epfd: number, events: Uint8Array, maxEvents: number, timeoutMs: number): number;
@@ -123,6 +125,7 @@ function bind(koffi: Koffi, numbers: Libc['numbers']): Libc {
     ifNametoindex: bound('if_nametoindex', 'uint', 'str'),
     mmap: bound('mmap', 'long', 'uintptr_t size_t int int int long'),
     munmap: bound('munmap', 'int', 'uintptr_t size_t'),
+    sysconf: bound('sysconf', 'long', 'int'),
     epollCreate: bound('epoll_create1', 'int', 'int'),
     epollCtl: bound('epoll_ctl', 'int', 'int int int void*'),
     epollWait: bound('epoll_wait', 'int', 'int void* int int'),

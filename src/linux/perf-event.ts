@@ -17,7 +17,9 @@ const layout = {
   sizeAt: 4,
   config: 8,
   samplePeriod: 16,
+  sampleType: 24,
   flags: 40,
+  wakeupEvents: 48,
   config1: 56,
   config2: 64,
 } as const;
@@ -47,6 +49,8 @@ function attrBytes(attr: PerfEventAttr, config1: bigint): Uint8Array {
   view.setUint32(layout.sizeAt, layout.size, true);
   view.setBigUint64(layout.config, attr.config, true);
   view.setBigUint64(layout.samplePeriod, sampleFrequency ?? samplePeriod, true);
+  view.setBigUint64(layout.sampleType, attr.sampleType ?? 0n, true);
+  view.setUint32(layout.wakeupEvents, attr.wakeupEvents ?? 0, true);
   view.setBigUint64(layout.flags, sampleFrequency === undefined ? 0n : FREQ, true);
   view.setBigUint64(layout.config1, config1, true);
   view.setBigUint64(layout.config2, attr.config2 ?? 0n, true);

@@ -13,6 +13,7 @@ import type {
   PerfEventAttr,
   System,
   TargetKind,
+  Watch,
 } from '../uapi/seam.ts';
 import { binaryFunctions, defineProbe, kernelFunctions } from './functions.ts';
 import { checked, type Libc, openLibc } from './libc.ts';
@@ -23,15 +24,24 @@ import { routeNetlink } from './netlink.ts';
 import { openPerfEvent } from './perf-event.ts';
 import { readKernelBtf, readPossibleCpus, readSymbolAddress, resolveTarget, versionCode } from './targets.ts';
 import { readTracePipe } from './trace-pipe.ts';
-import { waitReadable } from './wait.ts';
+import { EpollWatch, waitReadable } from './wait.ts';
 
 const F_DUPFD_CLOEXEC = 1030;
+
+/** sysconf(3) */
+const _SC_PAGESIZE = 30;
 
 /** Capabilities that bpf(2) asks for (capabilities(7)), as bits of CapEff. */
 const capabilities = { CAP_SYS_ADMIN: 1n << 21n, CAP_BPF: 1n << 39n } as const;
 
 /** Calls are synchronous, so one is enough for every system of a thread. */
 const shared = new WeakMap<Libc, Marshaller>();
+
+/**
+ * Never given back, as fds are the process's own: a handle that is collected must still find the system that
+ * closes its fd.
+ */
+const systems = new Set<LinuxSystem>();
 
 export class LinuxSystem implements System {
   readonly #libc: Libc;
@@ -45,6 +55,7 @@ export class LinuxSystem implements System {
     const marshaller = shared.get(libc) ?? new Marshaller(libc);
     shared.set(libc, marshaller);
     this.#marshaller = marshaller;
+    systems.add(this);
   }
 
   bpf<C extends Cmd>(cmd: C, attr: BpfAttr<C>): number {
@@ -120,6 +131,15 @@ export class LinuxSystem implements System {
 
   defineProbe(kind: 'kprobe' | 'uprobe', definition: string): void {
     defineProbe(kind, definition);
+  }
+
+  /** Each call of `wait` there is woken by one more event of the fds: an epoll instance, edge-triggered. */
+  watch(fds: readonly number[]): Watch {
+    return new EpollWatch(this.#libc, fds);
+  }
+
+  pageSize(): number {
+    return this.#libc.sysconf(_SC_PAGESIZE);
   }
 
   /**

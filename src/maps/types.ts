@@ -29,6 +29,28 @@ export interface MapContext {
   random(): number;
 }
 
+/** What can be waited for: poll(2) of an object. */
+export interface Readable {
+  /** Whether there is something to read. */
+  isReadable(): boolean;
+  /** Calls `wake` at each event from now on, until the function that is returned is called. */
+  onWake(wake: () => void): () => void;
+}
+
+/**
+ * A ring buffer as user space maps it (kernel/bpf/ringbuf.c): one page with the consumer's position, one with the
+ * producer's, then the data, and behind it as many bytes again into which a record that crosses the end runs on.
+ * Linux maps the data's pages twice for that; here a reader that masks only the start of a record sees the same.
+ */
+export interface Ring extends Readable {
+  /** The address of the consumer's page. */
+  readonly pages: number;
+  /** Bytes of the data, once. */
+  readonly capacity: number;
+  /** Who writes records: programs (ringbuf) or user space (user_ringbuf). */
+  readonly producer: 'program' | 'user';
+}
+
 export interface BpfMap {
   readonly def: MapDef;
   /** The map object's own address: what a program holds as a map pointer. Never 0. */
@@ -51,6 +73,8 @@ export interface BpfMap {
 
   /** The address of the first value where programs may hold direct pointers to it (array kinds). */
   readonly valueAddress: number | undefined;
+  /** Of ring buffers. */
+  readonly ring?: Ring;
   /** Returns the memory. Called once, by the last reference. */
   destroy(): void;
 }

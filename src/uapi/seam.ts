@@ -31,6 +31,10 @@ export interface PerfEventAttr {
   readonly samplePeriod?: bigint;
   /** Samples a second, in place of a period. */
   readonly sampleFrequency?: bigint;
+  /** PERF_SAMPLE_*: what a sample holds. */
+  readonly sampleType?: bigint;
+  /** After how many samples a reader is woken. */
+  readonly wakeupEvents?: number;
   readonly pid?: number;
   readonly cpu?: number;
 }
@@ -85,6 +89,21 @@ export interface AttachHost {
   defineProbe(kind: 'kprobe' | 'uprobe', definition: string): void;
 }
 
+/**
+ * Wakes a reader of fds again and again; made once, so that reading on needs no new fd. Nothing spins: a
+ * record that is there but not finished wakes nobody until it is.
+ */
+export interface Watch {
+  /**
+   * Resolves with true when there may be something new since the last wait (the first time: when there is
+   * anything), with false at the timeout, at the abort, and when it is closed. Read until nothing is left before
+   * waiting again. One wait at a time.
+   */
+  wait(options?: { timeoutMs?: number | undefined; signal?: AbortSignal | undefined }): Promise<boolean>;
+  /** Ends a wait under way. Closing twice is harmless. */
+  close(): void;
+}
+
 export interface Host extends AttachHost {
   close(fd: number): void;
   /** A second fd for the same object. */
@@ -94,6 +113,10 @@ export interface Host extends AttachHost {
   mmap(fd: number, options: { length: number; offset: number; writable: boolean }): Mapping;
   /** Resolves with the fds that are readable, or with none at the timeout or abort. */
   wait(fds: readonly number[], options: { timeoutMs?: number; signal?: AbortSignal }): Promise<number[]>;
+  /** @throws {BpfError} EBADF for an fd that is not open, EPERM for one that cannot be waited for, EMFILE */
+  watch(fds: readonly number[]): Watch;
+  /** Bytes of a page: the unit of `mmap`. */
+  pageSize(): number;
   /** The raw BTF of the kernel, as in /sys/kernel/btf/vmlinux; undefined where it has none. */
   kernelBtf(): Uint8Array | undefined;
   /** LINUX_VERSION_CODE of the kernel, as it says itself. */

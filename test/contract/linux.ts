@@ -55,6 +55,8 @@ class Actor implements TestProcess {
   defineProbe: System['defineProbe'] = (kind, definition) => this.#system.defineProbe(kind, definition);
   read = (fd: number, buffer: Uint8Array): number => this.#system.read(fd, buffer);
   wait: System['wait'] = (fds, options) => this.#system.wait(fds, options);
+  watch: System['watch'] = (fds) => this.#system.watch(fds);
+  pageSize = (): number => this.#system.pageSize();
   resolveTarget = (kind: TargetKind, name: string): number => this.#system.resolveTarget(kind, name);
   kernelBtf = (): Uint8Array | undefined => this.#system.kernelBtf();
   tracePipe: System['tracePipe'] = (options) => this.#system.tracePipe(options);
