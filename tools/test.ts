@@ -5,42 +5,20 @@
  * --test-name-pattern=…) and leave out the second part.
  */
 import { spawnSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-} from 'node:fs';
-import { delimiter, dirname, join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { compileTests, filesUnder } from './test/compile.ts';
+import { addCount, type Count, countTap, countText } from './test/count.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
-
-interface Count {
-  passed: number;
-  failed: number;
-  skipped: number;
-}
-
-/** Every file under `folders` whose name ends in `ending`, sorted. */
-function filesUnder(folders: readonly string[], ending: string): string[] {
-  return folders
-    .flatMap((folder) =>
-      readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((f) => join(folder, f)),
-    )
-    .filter((file) => file.endsWith(ending))
-    .sort();
-}
 
 /** Runs `node --test`, shows what it says, and counts by its TAP summary. */
 function runTests(node: string, args: readonly string[], cwd: string): Count {
   mkdirSync('build', { recursive: true });
   const tap = join(root, 'build', 'tests.tap');
+  rmSync(tap, { force: true });
   const reporters = [
     '--test-reporter=spec',
     '--test-reporter-destination=stdout',
@@ -51,13 +29,10 @@ function runTests(node: string, args: readonly string[], cwd: string): Count {
     stdio: 'inherit',
     cwd,
   });
-  const summary = existsSync(tap) ? readFileSync(tap, 'utf8') : '';
-  const number = (name: string): number =>
-    Number(new RegExp(`^# ${name} (\\d+)$`, 'm').exec(summary)?.[1] ?? 0);
-  const count = {
-    passed: number('pass'),
-    failed: number('fail') + number('cancelled'),
-    skipped: number('skipped') + number('todo'),
+  const count = countTap(existsSync(tap) ? readFileSync(tap, 'utf8') : '') ?? {
+    passed: 0,
+    failed: 0,
+    skipped: 0,
   };
   // A file that cannot be loaded, or a runner that died, fails even where it counted nothing.
   if (run.status !== 0 && count.failed === 0) count.failed = 1;
@@ -73,24 +48,6 @@ function systemNode(): string | undefined {
   if (node === undefined || realpathSync(node) === realpathSync(process.execPath)) return undefined;
   const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim();
   return version === process.version ? undefined : node;
-}
-
-/** Compiles sources and tests to build/test, with what they read beside them at the same relative paths. */
-function compileTests(): void {
-  rmSync('build/test', { recursive: true, force: true });
-  rmSync('build/test.tsbuildinfo', { force: true });
-  const tsc = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json'], {
-    stdio: 'inherit',
-  });
-  if (tsc.status !== 0) throw new Error('the tests do not compile');
-  for (const name of ['package.json', 'node_modules', 'fixtures', 'README.md', 'docs']) {
-    symlinkSync(join(root, name), join('build/test', name));
-  }
-  for (const file of filesUnder(['examples', 'test', 'tools'], '')) {
-    if (file.endsWith('.ts') || statSync(file).isDirectory()) continue;
-    mkdirSync(join('build/test', dirname(file)), { recursive: true });
-    symlinkSync(join(root, file), join('build/test', file));
-  }
 }
 
 const given = process.argv.slice(2);
@@ -110,9 +67,8 @@ if (given.length > 0) {
     compileTests();
     const compiled = join(root, 'build', 'test');
     process.chdir(compiled);
-    const count = runTests(other, filesUnder(['src', 'test'], '.test.js'), compiled);
-    for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += count[key];
+    addCount(total, runTests(other, filesUnder(['src', 'test'], '.test.js'), compiled));
   }
-  console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+  console.log(`\n${countText(total)}`);
   process.exitCode = total.failed === 0 ? 0 : 1;
 }
