@@ -12,6 +12,7 @@ const unprivileged = {
 
 export const embedded = (engine: Engine): Target => ({
   name: `embedded, ${engine.name}`,
+  version: 0x061200,
   skip: [],
   start() {
     const kernel = new EmbeddedKernel({ cpus: 4, memoryLimit: 64 << 20, engine });

@@ -1,6 +1,8 @@
 /** The running Linux kernel as a target of the contract, inside the sandbox. */
 import { readFileSync, rmSync, unlinkSync, writeSync } from 'node:fs';
+import { release } from 'node:os';
 import { LinuxSystem } from '../../src/linux/index.ts';
+import { versionCode } from '../../src/linux/targets.ts';
 import { type BpfAttr, type Cmd, commands } from '../../src/uapi/commands.ts';
 import type { Mapping, PerfEventAttr, System, TargetKind } from '../../src/uapi/seam.ts';
 import { libcFunctions, makePinDirectory, Tap } from '../support/linux-sandbox.ts';
@@ -10,7 +12,7 @@ const XDP_DROP = 1;
 const XDP_PASS = 2;
 
 /** What a process of its own would be: fds that end with it. They are numbers of this process all the same. */
-class Actor implements TestProcess {
+export class Actor implements TestProcess {
   readonly #system: System;
   readonly #fds = new Set<number>();
   readonly #mappings: Mapping[] = [];
@@ -77,7 +79,7 @@ const setresuid = { x64: 117, arm64: 147 }[process.arch as 'x64' | 'arm64'];
 const NOBODY = 65534;
 
 /** Makes a call as nobody: the thread's effective user, and with it its capabilities, for that long. */
-function asNobody<T>(call: () => T): T {
+export function asNobody<T>(call: () => T): T {
   const { syscall } = libcFunctions({ syscall: ['long', 'long', 'long', 'long'] });
   syscall(setresuid, -1, NOBODY, -1);
   try {
@@ -99,6 +101,7 @@ let machines = 0;
 
 export const linux = (bpffs: string): Target => ({
   name: 'linux',
+  version: versionCode(release()),
   skip: [],
   start() {
     const name = `skep${machines++}`;

@@ -136,7 +136,12 @@ const elements: readonly Row<Elements>[] = [
 
 const freezing: readonly Row<Elements>[] = [
   { name: 'freeze', call: ({ s, hash }) => s.bpf('mapFreeze', { mapFd: hash }), want: 'ok' },
-  { name: 'freeze again', call: ({ s, hash }) => s.bpf('mapFreeze', { mapFd: hash }), want: 'EPERM' },
+  {
+    name: 'freeze again',
+    call: ({ s, hash }) => s.bpf('mapFreeze', { mapFd: hash }),
+    want: 'EPERM',
+    since: '6.12',
+  },
   { name: 'update', call: ({ s, hash }) => update(s, hash, 1), want: 'EPERM' },
   { name: 'delete', call: ({ s, hash }) => remove(s, hash, 1), want: 'EPERM' },
   { name: 'lookup', call: ({ s, hash }) => lookup(s, hash, 1), want: 'ENOENT' },
@@ -144,6 +149,7 @@ const freezing: readonly Row<Elements>[] = [
     name: 'freeze by a read-only fd',
     call: ({ s, readOnly }) => s.bpf('mapFreeze', { mapFd: readOnly }),
     want: 'EPERM',
+    since: '6.12',
   },
   {
     name: 'freeze by a write-only fd',

@@ -220,6 +220,7 @@ const idRows: readonly Row<{ s: System; mapId: number | undefined }>[] = [
         info: { kind: 'prog', nrMapIds: 1 },
       }),
     want: 'EFAULT',
+    since: '6.18',
   },
 ];
 

@@ -62,6 +62,7 @@ const loading: readonly Row<System>[] = [
     name: 'fd_array with no fd',
     call: (s) => load(s, returnZero, { fdArray: u32(999), fdArrayCnt: 1 }),
     want: 'EBADF',
+    since: '6.18',
   },
 ];
 
@@ -106,6 +107,7 @@ export const programs: readonly ContractTest[] = [
   tableTest('arguments', (m) => m.spawn(), loading),
   {
     name: 'settings of the log',
+    since: '6.12',
     run: (machine) => {
       const s = machine.spawn();
       for (const [text, verdict] of [
@@ -122,6 +124,7 @@ export const programs: readonly ContractTest[] = [
   },
   {
     name: 'the true size of a log counts its NUL, and fits',
+    since: '6.12',
     run: (machine) => {
       const s = machine.spawn();
       const { trueSize } = withLog(s, rejected, { logLevel: 1 });
@@ -136,6 +139,7 @@ export const programs: readonly ContractTest[] = [
   },
   {
     name: 'a log needs the room of its true size, also where the program is good',
+    since: '6.12',
     run: (machine) => {
       const s = machine.spawn();
       const { trueSize } = withLog(s, returnZero, { logLevel: 2 });
@@ -146,6 +150,7 @@ export const programs: readonly ContractTest[] = [
   },
   {
     name: 'a log that is too long keeps its end, or its start where the buffer is fixed',
+    since: '6.12',
     run: (machine) => {
       const s = machine.spawn();
       const whole = new Uint8Array(4096);
@@ -187,6 +192,7 @@ export const programs: readonly ContractTest[] = [
   },
   {
     name: 'tags are those of Linux 6.18, whatever the fds',
+    since: '6.18',
     run: (machine) => {
       const s = machine.spawn();
       const tag = (fd: number): string => Buffer.from(progInfo(s, fd)['tag'] as Uint8Array).toString('hex');
@@ -197,6 +203,7 @@ export const programs: readonly ContractTest[] = [
   },
   {
     name: 'fd_array with a count binds every map of it',
+    since: '6.18',
     run: (machine) => {
       const s = machine.spawn();
       const fdArray = Uint8Array.of(...u32(makeMap(s)), ...u32(makeMap(s)));
@@ -221,6 +228,7 @@ export const programs: readonly ContractTest[] = [
   },
   {
     name: 'without capabilities',
+    since: '6.12',
     run: (machine) => {
       const s = machine.spawn('unprivileged');
       assert.equal(
