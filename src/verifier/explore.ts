@@ -47,6 +47,7 @@ export function explore(env: Env, index: number): void {
     env.write(env.mainWarning);
   } else env.setGlobalArgs(index);
   walk(env);
+  for (const list of env.checkpoints) for (const checkpoint of list ?? []) checkpoint.state.release();
   if (!env.log.verbose) env.log.resetTo(0);
 }
 
@@ -246,6 +247,7 @@ function isDropped(env: Env, state: State): boolean {
 /** Go on with the branch put aside last; false if there is none. */
 function resume(env: Env): boolean {
   const next = env.pending.pop();
+  env.state.release();
   if (next === undefined) return false;
   env.state = next.state;
   env.insn = next.insn;

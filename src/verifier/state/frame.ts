@@ -1,7 +1,8 @@
 /**
  * One frame of the abstract call stack: eleven registers and the stack below its frame pointer, eight bytes
  * a slot. Registers and the registers spilled to slots lie in one buffer (layout.ts), the kinds of the
- * stack's bytes in a second array, so that copying a frame is copying bytes.
+ * stack's bytes in a second array, so that copying a frame is copying bytes. Making the views costs more than
+ * that: frames that nothing refers to any more are kept for the next copies.
  *
  * Byte -1 of the stack is `kinds[0]`; the slot of byte `off` is (-off - 1) >> 3, as in Linux.
  */
@@ -28,6 +29,11 @@ export const SLOT_BYTES = 8;
 const MAX_SLOTS = MAX_STACK / SLOT_BYTES;
 /** Slots are added this many at a time. */
 const SLOT_STEP = 4;
+
+/** Released frames by their capacity in steps. */
+const spareFrames: Frame[][] = [];
+/** Of each capacity, at most so many: 2 MB of the largest. */
+const SPARE_MAX = 256;
 
 /** The index of a register in a frame's views. */
 export function regAt(reg: number): number {
@@ -88,17 +94,10 @@ export class Frame {
     this.slots = slots;
   }
 
-  copyFrom(other: Frame): void {
-    this.reserve(other.capacity);
-    if (this.u64.length === other.u64.length) {
-      this.u64.set(other.u64);
-      this.kinds.set(other.kinds);
-    } else {
-      this.u64.fill(0n);
-      this.kinds.fill(0);
-      this.u64.set(other.u64);
-      this.kinds.set(other.kinds);
-    }
+  /** `other` has the same capacity. */
+  private copyFrom(other: Frame): void {
+    this.i32.set(other.i32);
+    this.kinds.set(other.kinds);
     this.slots = other.slots;
     this.callsite = other.callsite;
     this.frameNo = other.frameNo;
@@ -109,9 +108,15 @@ export class Frame {
   }
 
   clone(): Frame {
-    const copy = new Frame(this.capacity);
+    const copy = spareFrames[this.capacity / SLOT_STEP]?.pop() ?? new Frame(this.capacity);
     copy.copyFrom(this);
     return copy;
+  }
+
+  /** Nothing refers to it any more: its buffers may be another frame's. */
+  release(): void {
+    const spare = (spareFrames[this.capacity / SLOT_STEP] ??= []);
+    if (spare.length < SPARE_MAX) spare.push(this);
   }
 
   /** Copy a register, `from` within this frame or another. */

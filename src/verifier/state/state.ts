@@ -83,4 +83,10 @@ export class State {
     copy.callbackDepth = this.callbackDepth;
     return copy;
   }
+
+  /** The state is done with, and no other refers to it: its frames may be used anew. */
+  release(): void {
+    for (const frame of this.frames) frame.release();
+    this.frames = [];
+  }
 }
