@@ -13,7 +13,7 @@ import {
   openObject,
   setVariables,
 } from 'skep';
-import { rawInsn } from 'skep/isa';
+import { rawInsns } from 'skep/isa';
 import { dissect, ethernet } from 'skep/packet';
 import { parseStrace, playCapture, playStrace, syscallName } from 'skep/sources';
 import { bar, bold, cyan, dim, green, heading, print, quote, red, show, table, yellow } from './print.ts';
@@ -37,8 +37,8 @@ function smallest(kernel: Kernel): void {
   print('Two instructions, assembled from text. Eight bytes each, in five fields:', '');
   table(
     ['bytes', '>opcode', '>dst', '>src', '>off', '>imm', 'text'],
-    slots.map((insn, slot) => {
-      const raw = rawInsn(bytes, slot);
+    rawInsns(bytes).map((raw, slot) => {
+      const insn = slots[slot];
       const text = insn === undefined ? '' : formatInsn(insn);
       const opcode = `0x${raw.opcode.toString(16)}`;
       const fields = [opcode, `r${raw.dst}`, `r${raw.src}`, String(raw.off), String(raw.imm)];

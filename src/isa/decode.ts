@@ -37,20 +37,17 @@ export function slotCount(bytes: Uint8Array): number {
   return Math.ceil(bytes.byteLength / slotBytes);
 }
 
-/**
- * The fields of one slot, whatever they mean.
- * @throws SkepError where there is no such slot.
- */
-export function rawInsn(bytes: Uint8Array, slot: number): RawInsn {
-  if (!Number.isInteger(slot) || slot < 0 || (slot + 1) * slotBytes > bytes.byteLength) {
-    throw new SkepError({
-      code: 'insn-slot',
-      message: `no slot ${slot} in ${bytes.byteLength} bytes of instructions`,
-    });
+/** The fields of every whole slot, whatever they mean. */
+export function rawInsns(bytes: Uint8Array): readonly RawInsn[] {
+  const view = viewOf(bytes);
+  const count = Math.floor(bytes.byteLength / slotBytes);
+  const out: RawInsn[] = [];
+  for (let slot = 0; slot < count; slot++) {
+    const raw = emptyRaw();
+    readRaw(view, slot, raw);
+    out.push(raw);
   }
-  const raw = emptyRaw();
-  readRaw(viewOf(bytes), slot, raw);
-  return raw;
+  return out;
 }
 
 /**

@@ -6,7 +6,7 @@
 
 import { SkepError } from '../base/index.ts';
 import { type Btf, readBtf } from '../btf/index.ts';
-import { decodeLenient, type Insn, type InvalidInsn, type RawInsn, rawInsn } from '../isa/index.ts';
+import { decodeLenient, type Insn, type InvalidInsn, type RawInsn, rawInsns } from '../isa/index.ts';
 import { attachTypes } from '../uapi/attach-types.ts';
 import { type CtxLayout, contexts } from '../uapi/contexts.ts';
 import type { Errno } from '../uapi/errno.ts';
@@ -18,7 +18,6 @@ import { StackLiveness } from './stack-liveness.ts';
 import { Frame, MAX_STACK, regAt } from './state/frame.ts';
 import { regTypes } from './state/reg-types.ts';
 import { type HistoryEntry, State } from './state/state.ts';
-import { successorsOf } from './successors.ts';
 import type { MapFacts, VerifierInput } from './types.ts';
 
 /** BPF_F_STRICT_ALIGNMENT, BPF_F_ANY_ALIGNMENT, BPF_F_TEST_STATE_FREQ. */
@@ -73,9 +72,9 @@ export class Env {
   readonly log: Log;
   readonly insns: readonly (Insn | InvalidInsn | undefined)[];
   readonly count: number;
-  /** Filled as they are asked for: the static passes ask often. */
-  private readonly rawInsns: (RawInsn | undefined)[] = [];
-  private readonly edges: (readonly number[] | undefined)[] = [];
+  private readonly rawInsns: readonly RawInsn[];
+  /** Where control goes from a slot: two places each (successors.ts). */
+  edges: Int32Array = new Int32Array();
   readonly progType: ProgTypeName | undefined;
   readonly context: CtxLayout | undefined;
   readonly attachType: number;
@@ -171,7 +170,8 @@ export class Env {
     this.input = input;
     this.log = new Log(input.logLevel);
     this.insns = decodeLenient(input.insns);
-    this.count = input.insns.length >>> 3;
+    this.rawInsns = rawInsns(input.insns);
+    this.count = this.rawInsns.length;
     this.progType = progTypeName(input.progType);
     this.context = this.progType === undefined ? undefined : contexts[this.progType];
     // Old loaders name no attach type: creation is meant (bpf_prog_load_fixup_attach_type).
@@ -211,16 +211,7 @@ export class Env {
   }
 
   raw(slot: number): RawInsn {
-    let raw = this.rawInsns[slot];
-    if (raw === undefined) this.rawInsns[slot] = raw = rawInsn(this.input.insns, slot);
-    return raw;
-  }
-
-  /** Slots that may run right after a slot, calls stepping over their callee. */
-  successors(slot: number): readonly number[] {
-    let next = this.edges[slot];
-    if (next === undefined) this.edges[slot] = next = successorsOf(this.raw(slot), slot);
-    return next;
+    return this.rawInsns[slot] as RawInsn;
   }
 
   get frame(): Frame {

@@ -13,6 +13,7 @@ import { resolveLoads } from './resolve.ts';
 import { rewrite } from './rewrite.ts';
 import { findLoops } from './scc.ts';
 import { checkStackDepth, checkSubprogs, findSubprogs } from './subprogs.ts';
+import { findEdges } from './successors.ts';
 import type { Rejected, VerifierInput, VerifierResult, VerifierStats } from './types.ts';
 
 export { specialFields } from './map-special.ts';
@@ -74,6 +75,7 @@ function check(env: Env): void {
   resolveLoads(env);
   env.namedMaps = env.maps.length;
   checkCfg(env);
+  findEdges(env);
   findLoops(env);
   findLiveRegs(env);
   printLiveRegs(env);

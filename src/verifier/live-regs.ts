@@ -8,6 +8,7 @@ import { helperProtos } from '../uapi/helper-protos.ts';
 import { helperName } from '../uapi/helpers.ts';
 import type { Env } from './env.ts';
 import { findKfunc, kfuncArgs } from './kfuncs.ts';
+import { NONE } from './successors.ts';
 
 const ALL = 0x3ff;
 const CALLER_SAVED = 0x3f;
@@ -91,7 +92,7 @@ function helperArgs(id: number): number {
 }
 
 export function findLiveRegs(env: Env): void {
-  const { count, insns } = env;
+  const { count, edges, insns } = env;
   const use = new Uint16Array(count);
   const def = new Uint16Array(count);
   const one: UseDef = { use: 0, def: 0 };
@@ -107,7 +108,10 @@ export function findLiveRegs(env: Env): void {
     changed = false;
     for (const slot of order) {
       let out = 0;
-      for (const next of env.successors(slot)) out |= live[next] as number;
+      const next = edges[2 * slot] as number;
+      const target = edges[2 * slot + 1] as number;
+      if (next !== NONE) out |= live[next] as number;
+      if (target !== NONE) out |= live[target] as number;
       const now = (out & ~(def[slot] as number)) | (use[slot] as number);
       if (now === live[slot]) continue;
       live[slot] = now;
@@ -120,20 +124,24 @@ export function findLiveRegs(env: Env): void {
 function postorder(env: Env): readonly number[] {
   const order: number[] = [];
   const seen = new Uint8Array(env.count);
+  /** How many of a slot's edges were followed. */
+  const taken = new Uint8Array(env.count);
   for (const subprog of env.subprogs) {
-    const path: [slot: number, edge: number][] = [[subprog.start, 0]];
+    const path = [subprog.start];
     seen[subprog.start] = 1;
     while (path.length > 0) {
-      const top = path[path.length - 1] as [number, number];
-      const to = env.successors(top[0]);
-      const next = to[top[1]++];
-      if (next === undefined) {
-        order.push(top[0]);
+      const slot = path[path.length - 1] as number;
+      const edge = taken[slot] as number;
+      const next = edge < 2 ? (env.edges[2 * slot + edge] as number) : NONE;
+      if (next === NONE) {
+        order.push(slot);
         path.pop();
-      } else if (seen[next] === 0) {
-        seen[next] = 1;
-        path.push([next, 0]);
+        continue;
       }
+      taken[slot] = edge + 1;
+      if (seen[next] === 1) continue;
+      seen[next] = 1;
+      path.push(next);
     }
   }
   return order;

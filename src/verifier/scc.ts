@@ -5,10 +5,12 @@
  */
 
 import type { Env } from './env.ts';
+import { NONE } from './successors.ts';
 
 const DONE = 0xffffffff;
 
 export function findLoops(env: Env): void {
+  const { edges } = env;
   const pre = new Uint32Array(env.count);
   const low = new Uint32Array(env.count);
   const nextEdge = new Uint8Array(env.count);
@@ -17,9 +19,9 @@ export function findLoops(env: Env): void {
   let preorder = 0;
   let loops = 0;
   const close = (root: number): void => {
-    const to = env.successors(root);
+    const toItself = edges[2 * root] === root || edges[2 * root + 1] === root;
     // A call of a helper that calls back is a loop of its own.
-    const isLoop = stack[stack.length - 1] !== root || to.includes(root) || env.callsBack[root] === 1;
+    const isLoop = stack[stack.length - 1] !== root || toItself || env.callsBack[root] === 1;
     if (isLoop) loops++;
     for (;;) {
       const slot = stack.pop() as number;
@@ -37,10 +39,10 @@ export function findLoops(env: Env): void {
         pre[slot] = low[slot] = ++preorder;
         stack.push(slot);
       }
-      const to = env.successors(slot);
       let deeper = false;
-      while ((nextEdge[slot] as number) < to.length) {
-        const next = to[nextEdge[slot] as number] as number;
+      while ((nextEdge[slot] as number) < 2) {
+        const next = edges[2 * slot + (nextEdge[slot] as number)] as number;
+        if (next === NONE) break;
         if (pre[next] === 0) {
           path.push(next);
           deeper = true;

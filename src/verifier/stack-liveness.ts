@@ -7,6 +7,7 @@
 import type { Env, Subprog } from './env.ts';
 import type { Frame } from './state/frame.ts';
 import type { State } from './state/state.ts';
+import { NONE } from './successors.ts';
 
 /** Slots of one frame by instruction: two words each. */
 interface Masks {
@@ -176,7 +177,9 @@ function spread(env: Env, subprog: Subprog, masks: Masks): void {
       const at = 2 * (slot - subprog.start);
       let low = 0;
       let high = 0;
-      for (const next of env.successors(slot)) {
+      for (let edge = 2 * slot; edge < 2 * slot + 2; edge++) {
+        const next = env.edges[edge] as number;
+        if (next === NONE) break;
         const then = 2 * (next - subprog.start);
         low |= live[then] as number;
         high |= live[then + 1] as number;
