@@ -8,6 +8,7 @@ import { SkepError } from '../base/errors.ts';
 import { readElf } from '../elf/index.ts';
 import {
   type Btf,
+  BtfBuilder,
   type BtfType,
   codec,
   cType,
@@ -16,6 +17,7 @@ import {
   readBtfExt,
   resolvedType,
   sizeOf,
+  writeBtf,
 } from './index.ts';
 
 const object = (name: string): string =>
@@ -119,51 +121,82 @@ describe('broken BTF is refused in one line', () => {
   const cases: { name: string; input: Uint8Array; want: RegExp }[] = [
     { name: 'empty', input: new Uint8Array(), want: /BTF is cut short/ },
     { name: 'not BTF', input: new Uint8Array(32), want: /not BTF: it starts with 0x0/ },
-    { name: 'big-endian', input: Uint8Array.from([0xeb, 0x9f, ...good.subarray(2)]), want: /big-endian BTF/ },
+    {
+      name: 'big-endian in its first bytes alone',
+      input: Uint8Array.from([0xeb, 0x9f, ...good.subarray(2)]),
+      want: /the type section, 268435456 bytes at \d+, reaches beyond/,
+    },
+    {
+      name: 'sections that overlap',
+      input: Uint8Array.from(good, (byte, i) => (i === 16 ? 12 : byte)),
+      want: /the type section, 16 bytes at 24, and the string section, 4 at 36, overlap/,
+    },
+    {
+      name: 'a count of elements beyond the end',
+      input: build([1, info(kinds.struct, 0xffff), 8, 1, 0, 0]),
+      want: /type 1, at byte 0 of the type section: the type section ends inside it/,
+    },
+    {
+      name: 'sections of 2^32 bytes',
+      input: Uint8Array.from(good, (byte, i) => (i >= 12 && i < 16 ? 0xff : byte)),
+      want: /the type section, 4294967295 bytes at 24, reaches beyond the 44 bytes/,
+    },
     { name: 'a later version', input: Uint8Array.from(good, (b, i) => (i === 2 ? 2 : b)), want: /version 2/ },
     {
       name: 'strings beyond the end',
       input: good.subarray(0, good.length - 1),
       want: /string section.*beyond/,
     },
-    { name: 'an unknown kind', input: build([1, info(20), 0]), want: /type 1: kind 20 is unknown/ },
-    { name: 'cut in a type', input: build([1, info(1), 4]), want: /type 1: the type section ends inside it/ },
+    {
+      name: 'an unknown kind',
+      input: build([1, info(20), 0]),
+      want: /type 1, at byte \d+ of the type section: kind 20 is unknown/,
+    },
+    {
+      name: 'cut in a type',
+      input: build([1, info(1), 4]),
+      want: /type 1, at byte 0 of the type section: the type section ends inside it/,
+    },
     {
       name: 'a name outside',
       input: build([99, info(1), 4, 32]),
-      want: /type 1: its name is at 99, of 4 bytes/,
+      want: /type 1, at byte \d+ of the type section: its name is at 99, of 4 bytes/,
     },
-    { name: 'an int of 3 bytes', input: build([1, info(1), 3, 24]), want: /type 1: int of 3 bytes/ },
+    {
+      name: 'an int of 3 bytes',
+      input: build([1, info(1), 3, 24]),
+      want: /type 1, at byte \d+ of the type section: int of 3 bytes/,
+    },
     { name: 'an int of 33 bits', input: build([1, info(1), 4, 33]), want: /bits up to 33 in 4 bytes/ },
     {
       name: 'an id outside',
       input: build([0, info(kinds.ptr), 7]),
-      want: /type 1: it refers to type 7, of 2/,
+      want: /type 1, at byte \d+ of the type section: it refers to type 7, of 2/,
     },
     {
       name: 'a typedef of itself',
       input: build([1, info(kinds.typedef), 1]),
-      want: /type 1: it contains itself/,
+      want: /type 1, at byte \d+ of the type section: it contains itself/,
     },
     {
       name: 'two typedefs of each other',
       input: build([1, info(kinds.typedef), 2], [1, info(kinds.typedef), 1]),
-      want: /type \d: it contains itself/,
+      want: /type \d, at byte \d+ of the type section: it contains itself/,
     },
     {
       name: 'an array of itself',
       input: build(int, [0, info(kinds.array), 0, 2, 1, 4]),
-      want: /type 2: it contains itself/,
+      want: /type 2, at byte \d+ of the type section: it contains itself/,
     },
     {
       name: 'a struct in itself',
       input: build([1, info(kinds.struct, 1), 8, 1, 2, 0], [0, info(kinds.const), 1]),
-      want: /type \d: it contains itself/,
+      want: /type \d, at byte \d+ of the type section: it contains itself/,
     },
     {
       name: 'a section of something else',
       input: build(int, [1, info(kinds.datasec, 1), 4, 1, 0, 4]),
-      want: /type 2: type 1 in it is no variable/,
+      want: /type 2, at byte \d+ of the type section: type 1 in it is no variable/,
     },
     {
       name: 'structs in each other without end',
@@ -244,6 +277,27 @@ test('fuzz: readBtf, with all that can be asked of types', () => {
     }
     btf.find('a');
   }, seeds);
+});
+
+test('fuzz: split BTF, and BTF of the other byte order', () => {
+  const split = new BtfBuilder(types, 'split');
+  split.add({ kind: 'typedef', name: 'shapes', type: types.find('shapes', 'struct')! });
+  split.add({
+    kind: 'struct',
+    name: 'more',
+    size: 8,
+    members: [{ name: 'at', type: 3, bitOffset: 0, bitSize: 0 }],
+  });
+  fuzzReader(
+    (bytes) => {
+      const btf = readBtf(bytes, { base: types });
+      for (let id = btf.firstId; id < btf.typeCount; id++) cType(btf, id);
+      btf.findAll('shapes');
+      btf.flavoured();
+    },
+    [split.build(), split.build('big')],
+  );
+  fuzzReader((bytes) => readBtf(bytes).findAll('shapes'), [writeBtf(types, 'big')]);
 });
 
 test('fuzz: readBtfExt', () => {

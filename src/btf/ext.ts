@@ -1,10 +1,12 @@
 /**
- * Reading BTF.ext (kernel doc: bpf/btf): which function and which source line each instruction is of, and
+ * Reading and writing BTF.ext (kernel doc: bpf/btf): which function and which source line each instruction is of, and
  * CO-RE relocations, by ELF section. Records are kept as bytes; whoever cuts out a program's moves their
- * instruction offsets.
+ * instruction offsets. Records are little-endian here: those of the other byte order are turned round when they are
+ * read, and when they are written.
  */
-import { Reader } from '../base/bytes.ts';
+import { concatBytes, Reader } from '../base/bytes.ts';
 import { SkepError } from '../base/errors.ts';
+import { type ByteOrder, byteOrderOf, swapHeader, swapWords } from './header.ts';
 
 /** Records of one kind for one ELF section. */
 export interface BtfExtSection {
@@ -51,15 +53,21 @@ function readInfo(bytes: Uint8Array, what: string, minimum: number): BtfExtSecti
   return sections;
 }
 
+/** A copy in the other byte order: behind the header, all of it is 32-bit words. */
+function swapped(bytes: Uint8Array, from: ByteOrder): Uint8Array<ArrayBuffer> {
+  const length = new Reader(bytes, 'BTF.ext', from === 'little').u32(4);
+  const out = swapHeader(bytes, length);
+  swapWords(out, length, out.length);
+  return out;
+}
+
 /**
  * Reads the `.BTF.ext` section of an object.
  * @throws {SkepError} code 'btf-ext' or 'truncated'
  */
-export function readBtfExt(bytes: Uint8Array): BtfExt {
+export function readBtfExt(given: Uint8Array): BtfExt {
+  const bytes = byteOrderOf(given, 'BTF.ext') === 'little' ? given : swapped(given, 'big');
   const reader = new Reader(bytes, 'BTF.ext');
-  const magic = reader.u16(0);
-  if (magic === 0x9feb) throw bad('big-endian BTF.ext; this is a little-endian kernel');
-  if (magic !== 0xeb9f) throw bad(`not BTF.ext: it starts with 0x${magic.toString(16)}, not 0xeb9f`);
   if (reader.u8(2) !== 1) throw bad(`BTF.ext version ${reader.u8(2)}, where 1 is known`);
   const length = reader.u32(4);
   if (length < 24) throw bad(`a BTF.ext header of ${length} bytes; it has at least 24`);
@@ -71,4 +79,43 @@ export function readBtfExt(bytes: Uint8Array): BtfExt {
     lineInfo: readInfo(section(16), 'line_info', recordSizes.lineInfo),
     coreRelocations: readInfo(core, 'core_relo', recordSizes.coreRelocations),
   };
+}
+
+/** struct btf_ext_header, with CO-RE relocations. */
+const headerSize = 32;
+
+/** Writes a `.BTF.ext` section. What there are no records of has no section. */
+export function writeBtfExt(ext: BtfExt, byteOrder: ByteOrder = 'little'): Uint8Array<ArrayBuffer> {
+  const parts = [ext.funcInfo, ext.lineInfo, ext.coreRelocations].map(writeInfo);
+  const header = new DataView(new ArrayBuffer(headerSize));
+  header.setUint16(0, 0xeb9f, true);
+  header.setUint8(2, 1);
+  header.setUint32(4, headerSize, true);
+  let offset = 0;
+  for (const [i, part] of parts.entries()) {
+    header.setUint32(8 + i * 8, offset, true);
+    header.setUint32(12 + i * 8, part.length, true);
+    offset += part.length;
+  }
+  const bytes = concatBytes([new Uint8Array(header.buffer), ...parts]);
+  return byteOrder === 'little' ? bytes : swapped(bytes, 'little');
+}
+
+/** The size of a record, which all sections share; for each section its name, a count, and the records. */
+function writeInfo(sections: readonly BtfExtSection[]): Uint8Array {
+  const recordSize = sections[0]?.recordSize;
+  if (recordSize === undefined) return new Uint8Array();
+  const parts: Uint8Array[] = [words(recordSize)];
+  for (const section of sections) {
+    if (section.recordSize !== recordSize || section.records.length !== section.count * recordSize)
+      throw bad(`records of ${section.recordSize} bytes among those of ${recordSize}`);
+    parts.push(words(section.nameOffset, section.count), section.records);
+  }
+  return concatBytes(parts);
+}
+
+function words(...values: number[]): Uint8Array {
+  const view = new DataView(new ArrayBuffer(values.length * 4));
+  for (const [i, value] of values.entries()) view.setUint32(i * 4, value, true);
+  return new Uint8Array(view.buffer);
 }

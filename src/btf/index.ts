@@ -4,6 +4,7 @@ export { dumpC } from './dump-c.ts';
 export { dumpRaw } from './dump-raw.ts';
 export * from './ext.ts';
 export * from './format.ts';
+export type { ByteOrder } from './header.ts';
 export * from './query.ts';
 export { type Btf, readBtf } from './read.ts';
 export * from './types.ts';

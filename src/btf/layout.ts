@@ -31,11 +31,21 @@ export const layout: Readonly<Record<BtfKind, { readonly fixed: number; readonly
   enum64: { fixed: 0, each: 12 },
 };
 
+/** The same in words and by the kind's number, for loops over all types. */
+export const fixedWords = Uint8Array.from(btfKinds, (kind) => layout[kind].fixed / 4);
+export const eachWords = Uint8Array.from(btfKinds, (kind) => layout[kind].each / 4);
+
 /** btf_type.info: vlen in bits 0–15, the kind in 24–28, kind_flag in 31. */
 export const vlenOf = (info: number): number => info & 0xffff;
-export const kindOf = (info: number): BtfKind | undefined => btfKinds[(info >>> 24) & 0x1f];
+export const kindNumberOf = (info: number): number => (info >>> 24) & 0x1f;
+export const kindOf = (info: number): BtfKind | undefined => btfKinds[kindNumberOf(info)];
 export const flagOf = (info: number): boolean => info >>> 31 === 1;
 
 export function badBtf(message: string, where?: string): SkepError {
   return new SkepError({ code: 'btf', message, where });
+}
+
+/** Where a type's record is, for messages; `start` in words of the type section. */
+export function placeOf(id: number, start: number): string {
+  return `type ${id}, at byte ${start * 4} of the type section`;
 }

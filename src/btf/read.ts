@@ -2,71 +2,111 @@
  * Reading BTF (kernel doc: bpf/btf): raw bytes in, a `Btf` out that answers for types by id and by name.
  *
  * Opening walks the type section flat and validates it (validate.ts). Types become objects when they are
- * asked for, and names are indexed at the first search, so that the kernel's 130 thousand types cost little
- * to open. Writing is in write.ts; split BTF is not here.
+ * asked for, and names are indexed at the first search (name-index.ts), so that the kernel's 130 thousand types cost
+ * little to open. BTF of the other byte order is turned round first (header.ts). Writing is in write.ts.
+ *
+ * Split BTF is that of a kernel module: its ids and string offsets go on where those of its base, the kernel's, end.
+ * A split `Btf` answers for all types, those of its base with its own.
  */
-import { Reader } from '../base/bytes.ts';
-import { badBtf, flagOf, kindOf, layout, maxTypes, typeSize, vlenOf } from './layout.ts';
+import { concatBytes, Reader } from '../base/bytes.ts';
+import { type ByteOrder, byteOrderOf, readSections, swapBtf } from './header.ts';
+import {
+  badBtf,
+  eachWords,
+  fixedWords,
+  flagOf,
+  kindNumberOf,
+  kindOf,
+  layout,
+  maxTypes,
+  placeOf,
+  typeSize,
+  vlenOf,
+} from './layout.ts';
+import { NameIndex } from './name-index.ts';
 import { type BtfKind, type BtfMember, type BtfType, btfKinds } from './types.ts';
-import { checkNesting, validate } from './validate.ts';
+import { checkNesting, type Records, validate } from './validate.ts';
 
-const magic = 0xeb9f;
-const headerSize = 24;
-/** Longer names are refused: they could make indexing quadratic. Linux stops at 512. */
+const encoder = new TextEncoder();
+const [declTag, typeTag] = [btfKinds.indexOf('declTag'), btfKinds.indexOf('typeTag')];
+/** Longer names are refused. Linux stops at 512. */
 const maxName = 4096;
+const typeWords = typeSize / 4;
 
 interface Parts {
   readonly bytes: Uint8Array;
   readonly types: Uint8Array;
   readonly strings: Uint8Array;
-  readonly offsets: Uint32Array;
-  readonly kinds: Uint8Array;
+  readonly starts: Uint32Array;
+  readonly base: Btf | undefined;
+  readonly byteOrder: ByteOrder;
 }
 
 /** The types of an object or a kernel. Made by `readBtf`. */
 export class Btf {
-  /** The whole, as it was given. */
+  /** The whole, as it was given where that is little-endian. */
   readonly bytes: Uint8Array;
+  /** Of the bytes that it was read from; `bytes` are little-endian always. */
+  readonly byteOrder: ByteOrder;
   /** Its two sections, views of `bytes`. */
   readonly typeSection: Uint8Array;
   readonly stringSection: Uint8Array;
-  /** Ids are 0 (void) to `typeCount` - 1. */
+  /** What it goes on from; undefined for BTF that stands alone. */
+  readonly base: Btf | undefined;
+  /** Ids are 0 (void) to `typeCount` - 1; those from `firstId` are its own, not its base's. */
   readonly typeCount: number;
+  readonly firstId: number;
+  /** The string offset at which its own strings start. */
+  readonly firstString: number;
   private readonly reader: Reader;
   private readonly strings: Reader;
-  /** Of each type's record in `bytes`, by id; [0] unused. */
-  private readonly offsets: Uint32Array;
-  /** Numbers of kinds, by id. */
+  /** Of its own types' records: where in the type section, in words; and numbers of kinds. */
+  private readonly starts: Uint32Array;
   private readonly kinds: Uint8Array;
-  private readonly decoded: (BtfType | undefined)[] = [];
+  private decoded: (BtfType | undefined)[] | undefined;
   private readonly names = new Map<number, string>();
-  private index: Map<string, number[]> | undefined;
+  private nameIndex: NameIndex | undefined;
 
   constructor(parts: Parts) {
-    this.bytes = parts.bytes;
-    this.typeSection = parts.types;
-    this.stringSection = parts.strings;
-    this.typeCount = parts.offsets.length;
-    this.offsets = parts.offsets;
-    this.kinds = parts.kinds;
-    this.reader = new Reader(parts.bytes, 'BTF');
-    this.strings = new Reader(parts.strings, 'BTF strings');
+    const { bytes, types, strings, starts, base, byteOrder } = parts;
+    this.bytes = bytes;
+    this.byteOrder = byteOrder;
+    this.typeSection = types;
+    this.stringSection = strings;
+    this.base = base;
+    this.firstId = base?.typeCount ?? 1;
+    this.firstString = base === undefined ? 0 : base.firstString + base.stringSection.length;
+    this.typeCount = this.firstId + starts.length;
+    this.starts = starts;
+    this.reader = new Reader(types, 'BTF');
+    this.strings = new Reader(strings, 'BTF strings');
+    this.kinds = new Uint8Array(starts.length);
+    for (let i = 0; i < starts.length; i++) this.kinds[i] = types[starts[i]! * 4 + 7]! & 0x1f;
   }
 
-  /** The string at `offset` of the string section: names of types, files and source lines of BTF.ext. */
+  /** The string at `offset` of the strings, its base's first: names of types, files and source lines of BTF.ext. */
   string(offset: number): string {
-    return this.strings.cstring(offset);
+    if (offset < this.firstString) return this.base!.string(offset);
+    return this.strings.cstring(offset - this.firstString);
   }
 
-  /** Where the record of type `id` is in `bytes`. */
+  /** Where the record of type `id`, one of its own, is in `bytes`. */
   recordOffset(id: number): number {
-    if (id > 0 && id < this.typeCount) return this.offsets[id]!;
-    throw badBtf(`type ${id} is not there: ids are 1 to ${this.typeCount - 1}`);
+    return this.typeSection.byteOffset - this.bytes.byteOffset + this.recordAt(id);
+  }
+
+  /** The same in the type section. */
+  private recordAt(id: number): number {
+    const start = this.starts[id - this.firstId];
+    if (start !== undefined) return start * 4;
+    throw badBtf(`type ${id} is not there: ids are ${this.firstId} to ${this.typeCount - 1}`);
   }
 
   /** @throws {SkepError} where there is no such type */
   kind(id: number): BtfKind {
-    const kind = this.kinds[id];
+    if (id === 0) return 'void';
+    if (id < this.firstId && this.base !== undefined) return this.base.kind(id);
+    const kind = this.kinds[id - this.firstId];
     if (kind === undefined) this.recordOffset(id);
     return btfKinds[kind!]!;
   }
@@ -74,32 +114,43 @@ export class Btf {
   /** The ids of all types of a kind, in order. */
   idsOf(kind: BtfKind): number[] {
     const number = btfKinds.indexOf(kind);
-    const ids: number[] = [];
-    for (let id = this.kinds.indexOf(number); id >= 0; id = this.kinds.indexOf(number, id + 1)) ids.push(id);
+    const ids = this.base?.idsOf(kind) ?? [];
+    for (let i = this.kinds.indexOf(number); i >= 0; i = this.kinds.indexOf(number, i + 1))
+      ids.push(this.firstId + i);
     return ids;
   }
 
   /** The same, decoded anew: for whoever changed sizes, offsets or linkages in its `bytes`. */
   refreshed(): Btf {
-    const { bytes, typeSection: types, stringSection: strings, offsets, kinds } = this;
-    return new Btf({ bytes, types, strings, offsets, kinds });
+    const { bytes, typeSection: types, stringSection: strings, starts, base, byteOrder } = this;
+    return new Btf({ bytes, types, strings, starts, base, byteOrder });
   }
 
   /** @throws {SkepError} where there is no such type */
   type(id: number): BtfType {
-    return (this.decoded[id] ??= id === 0 ? { kind: 'void', name: '' } : this.decode(this.recordOffset(id)));
+    if (id < this.firstId && this.base !== undefined) return this.base.type(id);
+    this.decoded ??= new Array(this.starts.length + 1);
+    const index = id === 0 ? 0 : id - this.firstId + 1;
+    let type = this.decoded[index];
+    if (type === undefined) {
+      type = id === 0 ? { kind: 'void', name: '' } : this.decode(this.recordAt(id));
+      this.decoded[index] = type;
+    }
+    return type;
   }
 
   /** The ids of all types of that name, in order. Tags are not found: their text is no name. */
   findAll(name: string): readonly number[] {
-    this.index ??= this.buildIndex();
-    return this.index.get(name) ?? [];
+    const found = this.base?.findAll(name) ?? [];
+    if (name === '' || name.includes('\0')) return found;
+    const entries = this.index().find(encoder.encode(`${name}\0`));
+    return [...found, ...entries.map((entry) => this.firstId + entry)];
   }
 
-  /** All names of types, once each. */
-  allNames(): IterableIterator<string> {
-    this.index ??= this.buildIndex();
-    return this.index.keys();
+  /** The ids of all types whose names may have a flavour: which have `___` in them. */
+  flavoured(): number[] {
+    const entries = this.index().flavoured();
+    return [...(this.base?.flavoured() ?? []), ...entries.map((entry) => this.firstId + entry)];
   }
 
   /** The first type of that name, of `kind` where it is given. */
@@ -107,24 +158,30 @@ export class Btf {
     return this.findAll(name).find((id) => kind === undefined || this.kind(id) === kind);
   }
 
-  private buildIndex(): Map<string, number[]> {
-    const index = new Map<string, number[]>();
-    for (let id = 1; id < this.typeCount; id++) {
-      const offset = this.reader.u32(this.offsets[id]!);
-      const kind = this.kind(id);
-      if (offset === 0 || kind === 'declTag' || kind === 'typeTag') continue;
-      const name = this.name(offset);
-      const known = index.get(name);
-      if (known === undefined) index.set(name, [id]);
-      else known.push(id);
+  /** Of its own types. */
+  private index(): NameIndex {
+    if (this.nameIndex !== undefined) return this.nameIndex;
+    const offsets = new Uint32Array(this.starts.length);
+    const view = new DataView(this.typeSection.buffer, this.typeSection.byteOffset);
+    for (let i = 0; i < offsets.length; i++) {
+      const kind = this.kinds[i]!;
+      if (kind !== declTag && kind !== typeTag) offsets[i] = view.getUint32(this.starts[i]! * 4, true);
     }
-    return index;
+    this.nameIndex = new NameIndex(offsets, this.allStrings());
+    return this.nameIndex;
+  }
+
+  /** The strings of its base and its own behind them. */
+  private allStrings(): Uint8Array {
+    return this.base === undefined
+      ? this.stringSection
+      : concatBytes([this.base.allStrings(), this.stringSection]);
   }
 
   private name(offset: number): string {
     let name = this.names.get(offset);
     if (name === undefined) {
-      name = this.strings.cstring(offset);
+      name = this.string(offset);
       if (name.length > maxName)
         throw badBtf(`a name of ${name.length} characters at string offset ${offset}`);
       this.names.set(offset, name);
@@ -228,33 +285,13 @@ function attributeOf(info: number): { attribute?: true } {
   return flagOf(info) ? { attribute: true } : {};
 }
 
-/** btf_header: where its two sections are. */
-function readHeader(bytes: Uint8Array): { types: Uint8Array; typesAt: number; strings: Uint8Array } {
-  const reader = new Reader(bytes, 'BTF');
-  const found = reader.u16(0);
-  if (found === 0x9feb) throw badBtf('big-endian BTF; this is a little-endian kernel');
-  if (found !== magic) throw badBtf(`not BTF: it starts with 0x${found.toString(16)}, not 0xeb9f`);
-  if (reader.u8(2) !== 1) throw badBtf(`BTF version ${reader.u8(2)}, where 1 is known`);
-  const length = reader.u32(4);
-  if (length < headerSize) throw badBtf(`a BTF header of ${length} bytes; it has at least ${headerSize}`);
-  const section = (at: number, what: string): Uint8Array => {
-    const [offset, size] = [length + reader.u32(at), reader.u32(at + 4)];
-    if (offset + size <= bytes.length) return reader.slice(offset, size);
-    throw badBtf(
-      `the ${what} section, ${size} bytes at ${offset}, reaches beyond the ${bytes.length} bytes of BTF`,
-    );
-  };
-  const [types, strings] = [section(8, 'type'), section(16, 'string')];
-  if (strings.length === 0 || strings[0] !== 0 || strings[strings.length - 1] !== 0) {
-    throw badBtf('the string section does not start and end with a NUL');
-  }
-  return { types, typesAt: types.byteOffset - bytes.byteOffset, strings };
-}
-
 const isLittleEndianHost = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
-/** The type section as numbers: all that is in it has 4 bytes. Reading them so is what opening takes most of. */
+/** The type section as numbers: all that is in it has 4 bytes. A view of the bytes where they lie right for it. */
 function wordsOf(types: Uint8Array): Uint32Array {
+  if (isLittleEndianHost && types.byteOffset % 4 === 0) {
+    return new Uint32Array(types.buffer, types.byteOffset, types.length >> 2);
+  }
   const words = new Uint32Array(types.length >> 2);
   new Uint8Array(words.buffer).set(types.subarray(0, words.byteLength));
   if (isLittleEndianHost) return words;
@@ -262,43 +299,47 @@ function wordsOf(types: Uint8Array): Uint32Array {
   return words.map((_, i) => view.getUint32(i * 4, true));
 }
 
-/** The offset of each type in the type section, of `length` bytes; [0] unused. */
-function scan(words: Uint32Array, length: number): number[] {
-  const offsets = [0];
-  let at = 0;
-  while (at < length) {
-    const id = offsets.length;
-    if (id >= maxTypes) throw badBtf(`more than ${maxTypes} types`);
-    if (at + typeSize > length) throw badBtf('the type section ends inside it', `type ${id}`);
-    const info = words[(at + 4) >> 2]!;
-    const kind = kindOf(info);
-    if (kind === undefined || kind === 'void') {
-      throw badBtf(`kind ${(info >>> 24) & 0x1f} is unknown`, `type ${id}`);
-    }
-    offsets.push(at);
-    at += typeSize + layout[kind].fixed + layout[kind].each * vlenOf(info);
+/** Where each record starts in the type section, in words. */
+function scan(words: Uint32Array, length: number, firstId: number): Uint32Array {
+  const starts = new Uint32Array(Math.min(maxTypes, Math.ceil(words.length / typeWords)));
+  let [at, count] = [0, 0];
+  while (at * 4 < length) {
+    const place = (): string => placeOf(firstId + count, at);
+    if (firstId + count >= maxTypes) throw badBtf(`more than ${maxTypes} types`);
+    if ((at + typeWords) * 4 > length) throw badBtf('the type section ends inside it', place());
+    const info = words[at + 1]!;
+    const kind = kindNumberOf(info);
+    if (kind === 0 || kind >= btfKinds.length) throw badBtf(`kind ${kind} is unknown`, place());
+    const size = typeWords + fixedWords[kind]! + eachWords[kind]! * vlenOf(info);
+    if ((at + size) * 4 > length) throw badBtf('the type section ends inside it', place());
+    starts[count++] = at;
+    at += size;
   }
-  if (at > length) throw badBtf('the type section ends inside it', `type ${offsets.length - 1}`);
-  return offsets;
+  return starts.slice(0, count);
 }
 
 /**
  * Reads and validates raw BTF: the `.BTF` section of an object, or /sys/kernel/btf/vmlinux. The bytes are
- * kept, not copied.
+ * kept, not copied, but where they are big-endian.
+ * @param options.base what split BTF goes on from: the kernel's, for a module's
  * @throws {SkepError} code 'btf' or 'truncated', with the type at fault
  */
-export function readBtf(bytes: Uint8Array): Btf {
-  const { types, typesAt, strings } = readHeader(bytes);
+export function readBtf(given: Uint8Array, options: { readonly base?: Btf | undefined } = {}): Btf {
+  const { base } = options;
+  const byteOrder = byteOrderOf(given, 'BTF');
+  const bytes = byteOrder === 'little' ? given : swapBtf(given, byteOrder);
+  const { types, strings } = readSections(bytes, base !== undefined);
   const words = wordsOf(types);
-  const relative = scan(words, types.length);
-  validate(words, relative, strings.length);
-  checkNesting(words, relative);
-  const count = relative.length;
-  const [offsets, kinds] = [new Uint32Array(count), new Uint8Array(count)];
-  for (let id = 1; id < count; id++) {
-    const at = relative[id]!;
-    offsets[id] = at + typesAt;
-    kinds[id] = (words[(at + 4) >> 2]! >>> 24) & 0x1f;
-  }
-  return new Btf({ bytes, types, strings, offsets, kinds });
+  const firstId = base?.typeCount ?? 1;
+  const starts = scan(words, types.length, firstId);
+  const records: Records = {
+    words,
+    starts,
+    firstId,
+    stringsLength: strings.length + (base === undefined ? 0 : base.firstString + base.stringSection.length),
+    baseKind: (id) => (base === undefined ? 'void' : base.kind(id)),
+  };
+  validate(records);
+  checkNesting(records);
+  return new Btf({ bytes, types, strings, starts, base, byteOrder });
 }

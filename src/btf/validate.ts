@@ -1,10 +1,10 @@
 /**
  * Validating BTF: every id and string offset in range, sizes that exist, and no type inside itself. What is
- * checked here, nobody checks again. It works flat on the type section, as opening the kernel's BTF would
- * otherwise spend its time making objects.
+ * checked here, nobody checks again. It works flat on the words of the type section, as opening the kernel's BTF
+ * would otherwise spend its time making objects.
  */
-import { badBtf, kindOf, layout, typeSize, vlenOf } from './layout.ts';
-import type { BtfKind } from './types.ts';
+import { badBtf, eachWords, kindNumberOf, placeOf, vlenOf } from './layout.ts';
+import { type BtfKind, btfKinds } from './types.ts';
 
 const intSizes = [1, 2, 4, 8, 16];
 const enumSizes = [1, 2, 4, 8];
@@ -12,94 +12,117 @@ const floatSizes = [2, 4, 8, 12, 16];
 /** How deep types may lie in each other by value. vmlinux reaches about 20, Linux resolves 32 levels. */
 const maxNesting = 256;
 
-/** Checks the fields of every type. `offsets` are the bytes in `words` of the types, by id; [0] unused. */
-export function validate(words: Uint32Array, offsets: readonly number[], stringsLength: number): void {
-  const count = offsets.length;
-  const u32 = (at: number): number => words[at >> 2]!;
-  let id = 0;
+/** The types of one BTF, flat. Those of its base, where it has one, come before them. */
+export interface Records {
+  /** The type section. */
+  readonly words: Uint32Array;
+  /** Where the record of each type starts in `words`; the first is type `firstId`'s. */
+  readonly starts: Uint32Array;
+  readonly firstId: number;
+  /** Bytes of all strings, the base's with them. */
+  readonly stringsLength: number;
+  /** Of a type of the base. */
+  readonly baseKind: (id: number) => BtfKind;
+}
+
+const number = (kind: BtfKind): number => btfKinds.indexOf(kind);
+const [func, int, variable] = [number('func'), number('int'), number('var')];
+
+/** What is in the elements of a type: a name in word 0, a type in word 1 (or 0), or nothing to check. */
+const elementOf: readonly ('named' | 'name' | 'variable' | undefined)[] = btfKinds.map((kind) => {
+  if (kind === 'struct' || kind === 'union' || kind === 'funcProto') return 'named';
+  if (kind === 'enum' || kind === 'enum64') return 'name';
+  return kind === 'datasec' ? 'variable' : undefined;
+});
+
+/** The sizes that there are of a kind, where not every size is one. */
+const sizesOf: readonly (readonly number[] | undefined)[] = btfKinds.map((kind) => {
+  if (kind === 'int') return intSizes;
+  if (kind === 'enum' || kind === 'enum64') return enumSizes;
+  return kind === 'float' ? floatSizes : undefined;
+});
+
+/** Kinds whose third word is a type. */
+const refers = btfKinds.map((kind) =>
+  [
+    'ptr',
+    'typedef',
+    'volatile',
+    'const',
+    'restrict',
+    'func',
+    'funcProto',
+    'var',
+    'declTag',
+    'typeTag',
+  ].includes(kind),
+);
+
+/**
+ * Checks the fields of every type.
+ * @throws {SkepError} code 'btf', with the type and the place of its record
+ */
+export function validate(records: Records): void {
+  const { words, starts, firstId, stringsLength } = records;
+  const count = firstId + starts.length;
+  let index = 0;
   const fail = (message: string): never => {
-    throw badBtf(message, `type ${id}`);
+    throw badBtf(message, placeOf(firstId + index, starts[index]!));
   };
   const name = (at: number): void => {
-    if (u32(at) >= stringsLength) fail(`its name is at ${u32(at)}, of ${stringsLength} bytes of strings`);
+    if (words[at]! >= stringsLength)
+      fail(`its name is at ${words[at]}, of ${stringsLength} bytes of strings`);
   };
   const type = (at: number): void => {
-    if (u32(at) >= count) fail(`it refers to type ${u32(at)}, of ${count}`);
+    if (words[at]! >= count) fail(`it refers to type ${words[at]}, of ${count}`);
   };
-  const size = (at: number, sizes: readonly number[]): void => {
-    if (!sizes.includes(u32(at + 8))) fail(`${kindOf(u32(at + 4))} of ${u32(at + 8)} bytes`);
-  };
-  const each = (at: number, check: (at: number) => void): void => {
-    const info = u32(at + 4);
-    const step = layout[kindOf(info)!].each;
-    for (let i = 0, to = vlenOf(info); i < to; i++) check(at + typeSize + i * step);
-  };
-  const named = (at: number): void => {
-    name(at);
-    type(at + 4);
-  };
-  const variable = (at: number): void => {
-    type(at);
-    const kind = u32(at) === 0 ? 'void' : kindOf(u32(offsets[u32(at)]! + 4));
+  const isVariable = (id: number): boolean => {
+    if (id < firstId) return ['var', 'func'].includes(records.baseKind(id));
+    const kind = kindNumberOf(words[starts[id - firstId]! + 1]!);
     // `.ksyms` has functions too.
-    if (kind !== 'var' && kind !== 'func') fail(`type ${u32(at)} in it is no variable`);
+    return kind === variable || kind === func;
   };
-  for (id = 1; id < count; id++) {
-    const at = offsets[id]!;
+  for (; index < starts.length; index++) {
+    const at = starts[index]!;
+    const info = words[at + 1]!;
+    const kind = kindNumberOf(info);
     name(at);
-    const kind = kindOf(u32(at + 4))!;
-    switch (kind) {
-      case 'int': {
-        size(at, intSizes);
-        const data = u32(at + 12);
-        const end = (data & 0xff) + ((data >>> 16) & 0xff);
-        if ((data & 0xff) === 0 || end > u32(at + 8) * 8) fail(`bits up to ${end} in ${u32(at + 8)} bytes`);
-        break;
+    if (refers[kind]) type(at + 2);
+    const sizes = sizesOf[kind];
+    if (sizes !== undefined && !sizes.includes(words[at + 2]!))
+      fail(`${btfKinds[kind]} of ${words[at + 2]} bytes`);
+    const element = elementOf[kind];
+    if (element !== undefined) {
+      const step = eachWords[kind]!;
+      for (let each = at + 3, end = each + vlenOf(info) * step; each < end; each += step) {
+        if (element === 'variable') {
+          type(each);
+          if (!isVariable(words[each]!)) fail(`type ${words[each]} in it is no variable`);
+          continue;
+        }
+        name(each);
+        if (element === 'named') type(each + 1);
       }
-      case 'array':
-        type(at + 12);
-        type(at + 16);
-        break;
-      case 'struct':
-      case 'union':
-        each(at, named);
-        break;
-      case 'enum':
-      case 'enum64':
-        size(at, enumSizes);
-        each(at, name);
-        break;
-      case 'funcProto':
-        type(at + 8);
-        each(at, named);
-        break;
-      case 'datasec':
-        each(at, variable);
-        break;
-      case 'float':
-        size(at, floatSizes);
-        break;
-      case 'fwd':
-      case 'void':
-        break;
-      default:
-        type(at + 8);
+    } else if (kind === int) {
+      const data = words[at + 3]!;
+      const end = (data & 0xff) + ((data >>> 16) & 0xff);
+      if ((data & 0xff) === 0 || end > words[at + 2]! * 8)
+        fail(`bits up to ${end} in ${words[at + 2]} bytes`);
+    } else if (kind === array) {
+      type(at + 3);
+      type(at + 4);
     }
   }
 }
 
-/** Where a type's contents by value are: in its `type` field, in its elements, or nowhere. */
-const holds: Partial<Record<BtfKind, 'one' | 'members'>> = {
-  struct: 'members',
-  union: 'members',
-  array: 'one',
-  typedef: 'one',
-  volatile: 'one',
-  const: 'one',
-  restrict: 'one',
-  var: 'one',
-  typeTag: 'one',
-};
+const array = number('array');
+
+/** Where a type's contents by value are: nowhere (0), in its third word (1), its fourth (2), in its members (3). */
+const holds = Uint8Array.from(btfKinds, (kind) => {
+  if (kind === 'struct' || kind === 'union') return 3;
+  if (kind === 'array') return 2;
+  return ['typedef', 'volatile', 'const', 'restrict', 'var', 'typeTag'].includes(kind) ? 1 : 0;
+});
 
 /** What `checkNesting` knows of a type: nothing, that it is being walked, or that it is done. */
 const [unseen, open, done] = [0, 1, 2];
@@ -107,54 +130,52 @@ const [unseen, open, done] = [0, 1, 2];
 /**
  * Refuses a type that contains itself by value (a struct through its members, an array through its element,
  * a typedef through what it names), or others too deeply. Pointers and functions may go round: they end the
- * search. Afterwards plain loops and recursion over contents are safe. It walks depth-first with a
- * stack of its own: a hostile chain is as long as the file.
+ * search, and so do types of a base, which cannot refer to one that comes behind it. Afterwards plain loops and
+ * recursion over contents are safe. It walks depth-first with a stack of its own: a hostile chain is as long as the
+ * file.
  */
-export function checkNesting(words: Uint32Array, offsets: readonly number[]): void {
-  const count = offsets.length;
+export function checkNesting({ words, starts, firstId }: Records): void {
+  const count = starts.length;
   const state = new Uint8Array(count);
   const height = new Uint16Array(count);
-  state[0] = done;
-  /** The `index`th type inside `id`, -1 after the last. */
-  const inside = (id: number, index: number): number => {
-    const at = offsets[id]!;
-    const info = words[(at + 4) >> 2]!;
-    const kind = kindOf(info)!;
-    if (holds[kind] === undefined) return -1;
-    if (holds[kind] === 'members') {
-      return index < vlenOf(info) ? words[(at + typeSize + index * 12 + 4) >> 2]! : -1;
-    }
-    if (index > 0) return -1;
-    return words[(kind === 'array' ? at + typeSize : at + 8) >> 2]!;
-  };
-
   const path: number[] = [];
   const next: number[] = [];
-  const enter = (id: number): void => {
-    state[id] = open;
-    path.push(id);
+  for (let root = 0; root < count; root++) {
+    if (state[root] !== unseen) continue;
+    state[root] = open;
+    path.push(root);
     next.push(0);
-  };
-  for (let root = 1; root < count; root++) {
-    if (state[root] === unseen) enter(root);
     while (path.length > 0) {
-      const id = path[path.length - 1]!;
-      const child = inside(id, next[next.length - 1]!);
-      if (child === -1) {
-        state[id] = done;
+      const top = path.length - 1;
+      const index = path[top]!;
+      const at = starts[index]!;
+      const info = words[at + 1]!;
+      const held = holds[kindNumberOf(info)]!;
+      const step = next[top]!;
+      if (held === 0 || step >= (held === 3 ? vlenOf(info) : 1)) {
+        state[index] = done;
         path.pop();
         next.pop();
-      } else if (state[child] === open) {
-        throw badBtf('it contains itself', `type ${child}`);
-      } else if (state[child] === unseen) {
-        // Comes back to this child when it is done.
-        enter(child);
-      } else {
-        height[id] = Math.max(height[id]!, height[child]! + 1);
-        if (height[id]! > maxNesting)
-          throw badBtf(`more than ${maxNesting} types lie in each other`, `type ${id}`);
-        next[next.length - 1]!++;
+        continue;
       }
+      const child = words[held === 3 ? at + 4 + step * 3 : at + 1 + held]! - firstId;
+      if (child >= 0 && state[child] === open)
+        throw badBtf('it contains itself', placeOf(firstId + child, starts[child]!));
+      if (child >= 0 && state[child] === unseen) {
+        // Comes back to this child when it is done.
+        state[child] = open;
+        path.push(child);
+        next.push(0);
+        continue;
+      }
+      const inner = child < 0 ? 0 : height[child]!;
+      if (inner + 1 > height[index]!) height[index] = inner + 1;
+      if (inner + 1 > maxNesting)
+        throw badBtf(
+          `more than ${maxNesting} types lie in each other`,
+          placeOf(firstId + index, starts[index]!),
+        );
+      next[top] = step + 1;
     }
   }
 }

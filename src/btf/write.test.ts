@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { SkepError } from '../base/errors.ts';
 import { readElf } from '../elf/index.ts';
-import { BtfBuilder, type BtfType, readBtf, writeBtf } from './index.ts';
+import { BtfBuilder, type BtfType, readBtf, readBtfExt, writeBtf, writeBtfExt } from './index.ts';
 
 const objects = fileURLToPath(new URL('../../fixtures/objects/', import.meta.url));
 
@@ -88,6 +88,71 @@ test('types are added behind those that there are', () => {
   assert.equal(builder.add({ kind: 'typedef', name: 'number', type: 1 }), 2);
   const btf = readBtf(builder.build());
   assert.deepEqual([btf.type(1), btf.find('number')], [all[0], 2]);
+});
+
+test('the other byte order, read and written', () => {
+  const [little, big] = ['programs.bpf.o', 'programs.bpfeb.o'].map((file) =>
+    readFileSync(`${objects}${file}`),
+  );
+  const section = (name: string) => Uint8Array.from(readElf(little!).section(name)!.data);
+  const [types, ext] = [section('.BTF'), section('.BTF.ext')];
+  // clang's own: the file is searched for it, as big-endian ELF is not read.
+  const swapped = writeBtf(readBtf(types), 'big');
+  const at = big!.indexOf(swapped.subarray(0, 24));
+  assert.ok(at > 0, 'clang writes the same header');
+  const clangs = readBtf(big!.subarray(at, at + swapped.length));
+  assert.equal(clangs.byteOrder, 'big');
+  assert.deepEqual(readBtf(swapped).bytes, Uint8Array.from(types));
+  for (let id = 1; id < clangs.typeCount; id++) assert.deepEqual(clangs.type(id), readBtf(types).type(id));
+  assert.deepEqual(writeBtf(clangs, 'big'), Uint8Array.from(big!.subarray(at, at + swapped.length)));
+  assert.deepEqual(readBtfExt(writeBtfExt(readBtfExt(ext), 'big')), readBtfExt(ext));
+});
+
+test("clang's BTF.ext, byte for byte", () => {
+  for (const name of ['programs', 'core', 'relocations', 'externs']) {
+    const raw = readElf(readFileSync(`${objects}${name}.bpf.o`)).section('.BTF.ext')!.data;
+    assert.deepEqual(writeBtfExt(readBtfExt(raw)), Uint8Array.from(raw), name);
+  }
+});
+
+test('split BTF goes on where its base ends', () => {
+  const base = new BtfBuilder();
+  for (const type of all) base.add(type);
+  const below = readBtf(base.build());
+  const builder = new BtfBuilder(below, 'split');
+  const first = below.typeCount;
+  const added: BtfType[] = [
+    { kind: 'ptr', name: '', type: 4 },
+    {
+      kind: 'struct',
+      name: 'module',
+      size: 8,
+      members: [{ name: 'low', type: first, bitOffset: 0, bitSize: 0 }],
+    },
+    { kind: 'typedef', name: 'number', type: first + 1 },
+  ];
+  assert.deepEqual(
+    added.map((type) => builder.add(type)),
+    [first, first + 1, first + 2],
+  );
+  const raw = builder.build();
+  assert.throws(() => readBtf(raw), SkepError, 'without its base');
+  const split = readBtf(raw, { base: below });
+  assert.deepEqual(
+    [...all, ...added],
+    [...all, ...added].map((_, i) => split.type(i + 1)),
+  );
+  assert.deepEqual(split.findAll('number'), [8, first + 2]);
+  assert.deepEqual(split.findAll('module'), [first + 1]);
+  assert.deepEqual(split.idsOf('typedef'), [8, first + 2]);
+  assert.equal(split.kind(3), 'array');
+  assert.deepEqual(writeBtf(split), raw);
+  assert.deepEqual(readBtf(writeBtf(split, 'big'), { base: below }).bytes, raw);
+  const third = new BtfBuilder(split, 'split');
+  third.add({ kind: 'const', name: '', type: first + 1 });
+  third.add({ kind: 'typedef', name: 'module', type: first + 3 });
+  const above = readBtf(third.build(), { base: split });
+  assert.deepEqual(above.findAll('module'), [first + 1, first + 4]);
 });
 
 test('what BTF cannot say is refused', () => {

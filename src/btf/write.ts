@@ -1,13 +1,14 @@
 /**
- * Writing BTF (kernel doc: bpf/btf): types as data in, raw bytes out. A builder starts empty or with all types and
- * strings of another BTF, so that ids and string offsets of BTF.ext stay what they are.
+ * Writing BTF (kernel doc: bpf/btf): types as data in, raw bytes out. A builder starts empty, or with all types and
+ * strings of another BTF, so that ids and string offsets of BTF.ext stay what they are; or where another BTF ends, for
+ * split BTF.
  */
 import { concatBytes } from '../base/bytes.ts';
 import { SkepError, unreachable } from '../base/errors.ts';
+import { type ByteOrder, headerSize, swapBtf } from './header.ts';
 import type { Btf } from './read.ts';
 import { type BtfType, btfKinds } from './types.ts';
 
-const headerSize = 24;
 /** BTF_MAX_VLEN. */
 const maxElements = 0xffff;
 
@@ -24,29 +25,47 @@ interface Encoded {
 export class BtfBuilder {
   private readonly types: Uint8Array[] = [];
   private readonly strings: Uint8Array[] = [];
-  private stringsLength = 0;
+  /** The offset of the next string. */
+  private nextString = 0;
+  /** The offset of its own first string: behind those of a base. */
+  private readonly firstString: number;
   private nextId = 1;
-  /** Its types are the first of `types`. */
+  /** Its own types are the first of `types`. */
   private base: Btf | undefined;
   private readonly offsets = new Map<string, number>();
 
-  /** @param base what to start with; `strings` only for writing its types anew */
-  constructor(base?: Btf, take: 'all' | 'strings' = 'all') {
-    this.addStrings(base?.stringSection ?? new Uint8Array(1));
-    if (base === undefined || take === 'strings') return;
+  /**
+   * @param base what to start with; of it, `take` 'strings' takes only those, for writing its types anew, and
+   *   'split' nothing: types and strings go on where they end
+   */
+  constructor(base?: Btf, take: 'all' | 'strings' | 'split' = 'all') {
+    for (let below = take === 'split' ? base : base?.base; below !== undefined; below = below.base) {
+      this.knowStrings(below.stringSection, below.firstString);
+    }
+    if (base !== undefined && take === 'split') {
+      this.nextString = base.firstString + base.stringSection.length;
+      this.nextId = base.typeCount;
+    } else {
+      const strings = base?.stringSection ?? new Uint8Array(1);
+      this.nextString = base?.firstString ?? 0;
+      this.knowStrings(strings, this.nextString);
+      this.strings.push(strings);
+      this.nextString += strings.length;
+      this.nextId = base?.firstId ?? 1;
+    }
+    this.firstString = this.nextString - this.strings.reduce((sum, { length }) => sum + length, 0);
+    if (base === undefined || take !== 'all') return;
     this.base = base;
     this.types.push(new Uint8Array(base.typeSection));
     this.nextId = base.typeCount;
   }
 
-  private addStrings(section: Uint8Array): void {
-    this.strings.push(section);
-    this.stringsLength = section.length;
+  private knowStrings(section: Uint8Array, from: number): void {
     const decoder = new TextDecoder();
     for (let at = 0; at < section.length; ) {
       const end = section.indexOf(0, at);
       const text = decoder.decode(section.subarray(at, end));
-      if (!this.offsets.has(text)) this.offsets.set(text, at);
+      if (!this.offsets.has(text)) this.offsets.set(text, from + at);
       at = end + 1;
     }
   }
@@ -57,10 +76,10 @@ export class BtfBuilder {
     if (known !== undefined) return known;
     if (text.includes('\0')) throw new SkepError({ code: 'btf', message: 'a name with a NUL in it' });
     const bytes = new TextEncoder().encode(`${text}\0`);
-    const at = this.stringsLength;
+    const at = this.nextString;
     this.offsets.set(text, at);
     this.strings.push(bytes);
-    this.stringsLength += bytes.length;
+    this.nextString += bytes.length;
     return at;
   }
 
@@ -171,21 +190,23 @@ export class BtfBuilder {
   }
 
   /** The raw BTF. */
-  build(): Uint8Array<ArrayBuffer> {
+  build(byteOrder: ByteOrder = 'little'): Uint8Array<ArrayBuffer> {
     const types = concatBytes(this.types);
+    const stringsLength = this.nextString - this.firstString;
     const header = new DataView(new ArrayBuffer(headerSize));
     header.setUint16(0, 0xeb9f, true);
     header.setUint8(2, 1);
-    for (const [i, field] of [headerSize, 0, types.length, types.length, this.stringsLength].entries()) {
+    for (const [i, field] of [headerSize, 0, types.length, types.length, stringsLength].entries()) {
       header.setUint32(4 + i * 4, field, true);
     }
-    return concatBytes([new Uint8Array(header.buffer), types, ...this.strings]);
+    const bytes = concatBytes([new Uint8Array(header.buffer), types, ...this.strings]);
+    return byteOrder === 'little' ? bytes : swapBtf(bytes, 'little');
   }
 }
 
-/** All types of a BTF, written anew from what they are as data, over its strings. */
-export function writeBtf(btf: Btf): Uint8Array<ArrayBuffer> {
+/** All types of a BTF, but its base's, written anew from what they are as data, over its strings. */
+export function writeBtf(btf: Btf, byteOrder: ByteOrder = 'little'): Uint8Array<ArrayBuffer> {
   const builder = new BtfBuilder(btf, 'strings');
-  for (let id = 1; id < btf.typeCount; id++) builder.add(btf.type(id));
-  return builder.build();
+  for (let id = btf.firstId; id < btf.typeCount; id++) builder.add(btf.type(id));
+  return builder.build(byteOrder);
 }

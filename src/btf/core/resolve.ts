@@ -211,7 +211,8 @@ export class CoreResolver {
   private flavours(): Map<string, string[]> {
     if (this.flavoured === undefined) {
       this.flavoured = new Map();
-      for (const name of this.target().allNames()) {
+      const target = this.target();
+      for (const name of new Set(target.flavoured().map((id) => target.type(id).name))) {
         const essential = essentialName(name);
         if (essential === name) continue;
         const known = this.flavoured.get(essential);

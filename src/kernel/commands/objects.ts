@@ -38,7 +38,9 @@ export function btfLoad(call: Call, attr: BpfAttr<'btfLoad'>): number {
 
 function parse(bytes: Uint8Array): Btf | SkepError {
   try {
-    return readBtf(bytes);
+    const btf = readBtf(bytes);
+    if (btf.byteOrder === 'little') return btf;
+    return new SkepError({ code: 'btf', message: 'big-endian BTF; this is a little-endian kernel' });
   } catch (error) {
     if (error instanceof SkepError) return error;
     throw error;
