@@ -11,6 +11,7 @@ import { attachTypes } from '../uapi/attach-types.ts';
 import { type CtxLayout, contexts } from '../uapi/contexts.ts';
 import type { Errno } from '../uapi/errno.ts';
 import { type ProgTypeName, progTypeName } from '../uapi/prog-types.ts';
+import { FactsBuilder } from './facts.ts';
 import { Log, SourceLines } from './log/index.ts';
 import { Loops } from './loops.ts';
 import { setPointer, setScalar, typeOf } from './regs.ts';
@@ -110,6 +111,7 @@ export class Env {
   /** What kind of pointer a memory instruction has been seen to use (0: none yet). */
   readonly pointerSeen: Int32Array;
   readonly seen: Uint8Array;
+  readonly facts: FactsBuilder;
 
   /** What the log says of the entry's signature first. */
   mainWarning = '';
@@ -194,6 +196,7 @@ export class Env {
     this.backtracked = new Uint16Array(this.count);
     this.pointerSeen = new Int32Array(this.count);
     this.seen = new Uint8Array(this.count);
+    this.facts = new FactsBuilder(this.count);
   }
 
   /** Read the program's BTF, if it has one; false where it is no BTF. */

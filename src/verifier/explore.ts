@@ -74,7 +74,10 @@ function walk(env: Env): void {
         }
         printInsn(env);
       }
-      if (!env.state.speculative) env.seen[env.insn] = 1;
+      if (!env.state.speculative) {
+        env.seen[env.insn] = 1;
+        env.facts.at(env.insn, env.frame);
+      }
       env.prevInsn = env.insn;
       env.returnNow = false;
       const outcome = env.state.speculative ? stepInSpeculation(env) : step(env);

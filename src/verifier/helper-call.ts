@@ -12,7 +12,7 @@ import { helperTakesMap } from './map-compat.ts';
 import { isArrayMap, RDONLY_PROG } from './memory.ts';
 import { markPrecise } from './precision.ts';
 import { acquireReference, checkNothingHeld, releaseReference } from './references.ts';
-import { isNull, setNotInit, setPointer, setScalar, word } from './regs.ts';
+import { isNull, isScalar, setNotInit, setPointer, setScalar, word } from './regs.ts';
 import { clobberStack } from './stack.ts';
 import { regAt } from './state/frame.ts';
 import {
@@ -24,6 +24,7 @@ import {
   S32_MIN,
   SMAX,
   SMIN,
+  TNUM_VALUE,
   TYPE,
   U32_MAX,
   U32_MIN,
@@ -120,13 +121,23 @@ export function callHelper(env: Env, id: number): void {
 function checkMapUse(env: Env, facts: CallFacts): void {
   if (facts.map < 0) return;
   const map = env.map(facts.map);
+  if (!env.state.speculative) {
+    env.facts.map(env.insn, map.handle);
+    if (facts.helper === 'map_lookup_elem') env.facts.key(env.insn, facts.constKey);
+  }
   if ((map.flags & RDONLY_PROG) !== 0 && writers.has(facts.helper))
     env.reject('EACCES', 'write into map forbidden');
   if (facts.helper === 'tail_call') {
     const before = env.tailCallMaps.get(env.insn) ?? facts.map;
     env.tailCallMaps.set(env.insn, before === facts.map ? facts.map : -1);
   }
-  if (facts.helper === 'tail_call' && isConst(env.frame, regAt(3))) markPrecise(env, 3);
+  if (facts.helper !== 'tail_call') return;
+  // record_func_key(): an index within the array is relied upon.
+  const index = env.frame.u64[regAt(3) + TNUM_VALUE] as bigint;
+  const known =
+    isScalar(env.frame, regAt(3)) && isConst(env.frame, regAt(3)) && index < BigInt(map.maxEntries);
+  if (known) markPrecise(env, 3);
+  if (!env.state.speculative) env.facts.key(env.insn, known ? index : -1n);
 }
 
 function checkMapKind(env: Env, facts: CallFacts, id: number): void {

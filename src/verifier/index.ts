@@ -58,6 +58,7 @@ export function verify(input: VerifierInput): VerifierResult {
     maps: env.maps.slice(0, env.namedMaps).map((map) => map.handle),
     maxCtxOffset: env.maxCtxOffset,
     tailCalls: env.subprogs.some((subprog) => subprog.hasTailCall),
+    facts: env.facts.finish(env.seen),
   };
 }
 

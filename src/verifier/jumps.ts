@@ -15,6 +15,7 @@ import {
   unbound,
 } from './domain/index.ts';
 import type { Env } from './env.ts';
+import { ways } from './facts.ts';
 import { pushHistory } from './history.ts';
 import { collectLinked, syncLinked } from './linked.ts';
 import { violationLine } from './log/index.ts';
@@ -77,10 +78,12 @@ export function doJump(env: Env, insn: Jump): void {
     if (isScalar(frame, dst)) markPrecise(env, insn.dst);
     if (srcReg >= 0 && isScalar(frame, regAt(srcReg))) markPrecise(env, srcReg);
     if (!env.allowLeaks) speculate(env, insn, taken === 1 ? 0 : insn.off);
+    if (!env.state.speculative) env.facts.jump(env.insn, taken === 1 ? ways.jumps : ways.falls);
     printChanges(env);
     if (taken === 1) env.insn += insn.off;
     return;
   }
+  if (!env.state.speculative) env.facts.jump(env.insn, ways.jumps | ways.falls);
   split(env, insn, srcReg);
   printChanges(env);
 }

@@ -9,12 +9,13 @@ import { checkAlignment, checkUnmoved } from './alignment.ts';
 import { isSecret } from './checks.ts';
 import { coerceSize, coerceSizeSx, isConst } from './domain/index.ts';
 import type { Env } from './env.ts';
+import { regions } from './facts.ts';
 import { specialAt, specialFields } from './map-special.ts';
 import { isPacket, isSock, setKnown, setPointer, setScalar, typeOf, word } from './regs.ts';
 import { sockAllows } from './sock-fields.ts';
 import { checkStackBounds, readStack, writeStack } from './stack.ts';
 import { regAt } from './state/frame.ts';
-import { AUX0, ID, OFF, type RegFile, SMIN, TNUM_VALUE, UMAX } from './state/layout.ts';
+import { AUX0, FRAME_NO, ID, OFF, type RegFile, SMIN, TNUM_VALUE, UMAX } from './state/layout.ts';
 import { baseType, mayBeNull, type RegType, regTypeName, regTypes, typeFlags } from './state/reg-types.ts';
 import type { MapFacts } from './types.ts';
 
@@ -315,6 +316,16 @@ function accessSock(env: Env, access: Access): void {
   loadUnknown(env, access);
 }
 
+/** Only the context, and the stack of this very frame, at an offset that does not vary. */
+function noteRegion(env: Env, at: { r: number; type: RegType; off: number }): void {
+  const { r, type, off } = at;
+  const { frame, facts } = env;
+  const own = type === regTypes.stack && word(frame, r, FRAME_NO) === frame.frameNo && isConst(frame, r);
+  if (type === regTypes.ctx) facts.memory(env.insn, regions.ctx, off);
+  else if (own) facts.memory(env.insn, regions.stack, off + Number(frame.i64[r + TNUM_VALUE]));
+  else facts.memory(env.insn, regions.other, 0);
+}
+
 /** check_mem_access */
 export function accessMemory(env: Env, access: Access): void {
   const { reg, size, write, value } = access;
@@ -322,6 +333,7 @@ export function accessMemory(env: Env, access: Access): void {
   const type = typeOf(env.frame, r);
   checkAlignment(env, reg, { off: access.off, size, strict: access.aligned === true });
   const off = access.off + word(env.frame, r, OFF);
+  if (!env.state.speculative) noteRegion(env, { r, type, off });
   if (type === regTypes.mapKey) {
     if (write) env.reject('EACCES', `write to change key R${reg} not allowed`);
     checkMapKey(env, useOf(access));

@@ -83,6 +83,33 @@ export interface SubprogFacts {
   readonly stackDepth: number;
 }
 
+/** Where a load or store goes, where every path agrees. */
+export interface MemoryRegion {
+  readonly kind: 'ctx' | 'stack';
+  /** From the context's start, or from the frame pointer of the function that the instruction is in. */
+  readonly offset: number;
+}
+
+/**
+ * What holds at an instruction each time that control comes there, by slot. Unreachable slots have no facts; they
+ * are `undefined` in `Accepted.insns`.
+ */
+export interface InsnFacts {
+  /** Bit n: rn holds a pointer, or NULL, and never a number. */
+  readonly pointers: Uint16Array;
+  /** Bit n: rn holds a number and never a pointer. */
+  readonly numbers: Uint16Array;
+  /** Conditional jumps that always go one way: their other way, and their condition, need no code. */
+  readonly neverJumps: ReadonlySet<number>;
+  readonly alwaysJumps: ReadonlySet<number>;
+  /** Calls of helpers that are given one map and no other: its handle. */
+  readonly callMaps: ReadonlyMap<number, object>;
+  /** Lookups in arrays with one key and no other, and tail calls with one index. */
+  readonly constantKeys: ReadonlyMap<number, number>;
+  /** Loads and stores through the context or the stack, at one offset. */
+  readonly regions: ReadonlyMap<number, MemoryRegion>;
+}
+
 export interface Accepted {
   readonly ok: true;
   readonly log: string;
@@ -99,6 +126,7 @@ export interface Accepted {
   readonly maps: readonly object[];
   /** Whether it may call bpf_tail_call. */
   readonly tailCalls: boolean;
+  readonly facts: InsnFacts;
   /** End of the furthest access to the context, in bytes: tracepoints have no more than they have. */
   readonly maxCtxOffset?: number | undefined;
 }
