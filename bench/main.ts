@@ -1,34 +1,23 @@
 /**
- * `npm run bench`: measures and prints a table, median and best of each case. `--json` prints rows instead;
- * other arguments choose cases whose names contain them.
+ * `npm run bench`: runs the suite on every engine that is there, in turns, and writes docs/performance.md.
+ * `npm run bench -- NAME…` runs some programs and prints the table only; `-- micro` measures the parts.
  */
-import { engineCases } from './engines.ts';
-import { type Case, measureCase, type Row } from './harness.ts';
-import { mapCases } from './maps.ts';
-
-function table(rows: readonly Row[]): string {
-  const cells = rows.map((row) => [
-    row.name,
-    row.medianNs.toFixed(2),
-    row.bestNs.toFixed(2),
-    `ns/${row.unit}`,
-  ]);
-  const lines = [['', 'median', 'best', ''], ...cells];
-  const widths = [0, 1, 2].map((column) => Math.max(...lines.map((line) => line[column]!.length)));
-  return lines
-    .map(([name, median, best, unit]) =>
-      `${name!.padEnd(widths[0]!)}  ${median!.padStart(widths[1]!)}  ${best!.padStart(widths[2]!)}  ${unit}`.trimEnd(),
-    )
-    .join('\n');
-}
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { measureSuite } from './measure.ts';
+import { micro } from './micro.ts';
+import { report, table } from './report.ts';
+import { EMPTY, suitePrograms } from './suite.ts';
 
 const args = process.argv.slice(2);
-const wanted = args.filter((arg) => !arg.startsWith('-'));
-const cases: Case[] = [...engineCases(), ...mapCases()].filter(
-  ({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)),
-);
-const rows: Row[] = [];
-for (const one of cases) rows.push(await measureCase(one));
-console.log(
-  args.includes('--json') ? JSON.stringify(rows, null, 2) : `Node ${process.version}\n${table(rows)}`,
-);
+if (args[0] === 'micro') {
+  await micro(args.slice(1));
+} else {
+  const all = suitePrograms();
+  const some = all.filter(({ name }) => name === EMPTY || args.includes(name));
+  const results = await measureSuite(args.length === 0 ? all : some, (text) => console.error(text));
+  console.log(table(results));
+  if (args.length === 0) {
+    writeFileSync(fileURLToPath(new URL('../docs/performance.md', import.meta.url)), report(results));
+  }
+}
