@@ -185,18 +185,22 @@ export class Env {
       (input.progFlags & progFlags.strictAlignment) !== 0 && (input.progFlags & progFlags.anyAlignment) === 0;
     this.testStateFreq = (input.progFlags & progFlags.testStateFreq) !== 0;
     this.allowLeaks = input.capabilities.perfmon;
-    this.prunePoint = new Uint8Array(this.count);
-    this.jumpPoint = new Uint8Array(this.count);
-    this.forceCheckpoint = new Uint8Array(this.count);
-    this.callsBack = new Uint8Array(this.count);
-    this.iteratorSteps = new Uint8Array(this.count);
-    this.fences = new Uint8Array(this.count);
-    this.liveRegs = new Uint16Array(this.count);
-    this.scc = new Uint32Array(this.count);
-    this.backtracked = new Uint16Array(this.count);
-    this.pointerSeen = new Int32Array(this.count);
-    this.seen = new Uint8Array(this.count);
-    this.facts = new FactsBuilder(this.count);
+    const { count } = this;
+    // Views of one buffer: eleven of their own would take longer to make than a small program to verify.
+    const buffer = new ArrayBuffer(19 * count);
+    const bytes = (at: number): Uint8Array => new Uint8Array(buffer, at * count, count);
+    this.scc = new Uint32Array(buffer, 0, count);
+    this.pointerSeen = new Int32Array(buffer, 4 * count, count);
+    this.liveRegs = new Uint16Array(buffer, 8 * count, count);
+    this.backtracked = new Uint16Array(buffer, 10 * count, count);
+    this.prunePoint = bytes(12);
+    this.jumpPoint = bytes(13);
+    this.forceCheckpoint = bytes(14);
+    this.callsBack = bytes(15);
+    this.iteratorSteps = bytes(16);
+    this.fences = bytes(17);
+    this.seen = bytes(18);
+    this.facts = new FactsBuilder(count);
   }
 
   /** Read the program's BTF, if it has one; false where it is no BTF. */

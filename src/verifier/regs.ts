@@ -3,7 +3,7 @@
  * A register is a frame (or another register file) and an index (state/layout.ts).
  */
 import { isConst, setConst, setImm, setUnknown } from './domain/index.ts';
-import { Frame, regAt, spilledAt } from './state/frame.ts';
+import { FP, Frame, regAt, spilledAt } from './state/frame.ts';
 import { FRAME_NO, REG_QWORDS, type RegFile, SPARE, TNUM_VALUE, TYPE, UMAX } from './state/layout.ts';
 import { baseType, mayBeNull, type RegType, regTypes, typeFlags, typeFlagsOf } from './state/reg-types.ts';
 import type { State } from './state/state.ts';
@@ -16,8 +16,8 @@ export function typeOf(file: RegFile, r: number): RegType {
 function retype(file: RegFile, r: number, type: RegType): void {
   const { i32 } = file;
   const w = 2 * r;
-  i32.fill(0, w + TYPE, w + SPARE + 1);
   i32[w + TYPE] = type;
+  for (let at = w + TYPE + 1; at <= w + SPARE; at++) i32[at] = 0;
 }
 
 export function setNotInit(file: RegFile, r: number): void {
@@ -90,8 +90,9 @@ export function isUnmoved(file: RegFile, r: number): boolean {
 
 /** How many low bits of a scalar may be set (get_reg_width). */
 export function widthOf(file: RegFile, r: number): number {
-  const umax = file.u64[r + UMAX] as bigint;
-  return umax === 0n ? 0 : umax.toString(2).length;
+  const low = file.i32[2 * (r + UMAX)] as number;
+  const high = file.i32[2 * (r + UMAX) + 1] as number;
+  return high === 0 ? 32 - Math.clz32(low) : 64 - Math.clz32(high);
 }
 
 /** Whether at most the low `bits` bits may be set. */
@@ -130,13 +131,14 @@ export function varOff(file: RegFile, r: number): bigint {
   return file.i64[r + TNUM_VALUE] as bigint;
 }
 
+const blank = new Frame(0);
+for (let reg = 0; reg < FP; reg++) setNotInit(blank, regAt(reg));
+setPointer(blank, regAt(FP), regTypes.stack);
+
 /** A fresh frame: nothing initialised but the frame pointer. */
 export function newFrame(frameNo: number, at: { callsite: number; subprog: number }): Frame {
-  const frame = new Frame(0);
-  for (let reg = 0; reg < 10; reg++) setNotInit(frame, regAt(reg));
-  const fp = regAt(10);
-  setPointer(frame, fp, regTypes.stack);
-  frame.i32[2 * fp + FRAME_NO] = frameNo;
+  const frame = blank.clone();
+  frame.i32[2 * regAt(FP) + FRAME_NO] = frameNo;
   frame.frameNo = frameNo;
   frame.callsite = at.callsite;
   frame.subprog = at.subprog;

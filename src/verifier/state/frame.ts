@@ -46,13 +46,13 @@ export function spilledAt(slot: number): number {
 }
 
 export class Frame {
-  u64!: BigUint64Array;
-  i64!: BigInt64Array;
-  u32!: Uint32Array;
-  i32!: Int32Array;
-  kinds!: Uint8Array;
+  u64: BigUint64Array;
+  i64: BigInt64Array;
+  u32: Uint32Array;
+  i32: Int32Array;
+  kinds: Uint8Array;
   /** Slots that there is room for. */
-  private capacity = -1;
+  private capacity: number;
   /** Slots that exist: as many as the deepest access needed. */
   slots = 0;
   /** Where the caller's call instruction is; -1 in the entry frame. */
@@ -67,30 +67,47 @@ export class Frame {
   chain = -1;
 
   constructor(capacity: number) {
-    this.reserve(capacity);
+    const buffer = new ArrayBuffer((REGS + capacity) * REG_BYTES + capacity * SLOT_BYTES);
+    const words = (REGS + capacity) * REG_QWORDS;
+    this.u64 = new BigUint64Array(buffer, 0, words);
+    this.i64 = new BigInt64Array(buffer, 0, words);
+    this.u32 = new Uint32Array(buffer, 0, 2 * words);
+    this.i32 = new Int32Array(buffer, 0, 2 * words);
+    this.kinds = new Uint8Array(buffer, 8 * words);
+    this.capacity = capacity;
   }
 
-  private reserve(capacity: number): void {
+  /** Changes buffers with another frame. */
+  private swap(other: Frame): void {
+    const { u64, i64, u32, i32, kinds, capacity } = this;
+    this.u64 = other.u64;
+    this.i64 = other.i64;
+    this.u32 = other.u32;
+    this.i32 = other.i32;
+    this.kinds = other.kinds;
+    this.capacity = other.capacity;
+    Object.assign(other, { u64, i64, u32, i32, kinds, capacity });
+  }
+
+  /** Room for more slots. */
+  private enlarge(capacity: number): void {
     if (capacity <= this.capacity) return;
-    const buffer = new ArrayBuffer((REGS + capacity) * REG_BYTES);
-    const old = this.u64;
-    this.u64 = new BigUint64Array(buffer);
-    this.i64 = new BigInt64Array(buffer);
-    this.u32 = new Uint32Array(buffer);
-    this.i32 = new Int32Array(buffer);
-    const kinds = new Uint8Array(capacity * SLOT_BYTES);
-    if (old !== undefined) {
-      this.u64.set(old);
-      kinds.set(this.kinds);
-    }
-    this.kinds = kinds;
-    this.capacity = capacity;
+    const larger = Frame.of(capacity);
+    larger.i32.set(this.i32);
+    larger.kinds.fill(0).set(this.kinds);
+    this.swap(larger);
+    larger.release();
+  }
+
+  /** A frame with room for so many slots; what it holds is what another left there. */
+  private static of(capacity: number): Frame {
+    return spareFrames[capacity / SLOT_STEP]?.pop() ?? new Frame(capacity);
   }
 
   /** Make sure that slots 0 … slots-1 exist; new ones hold nothing. */
   growTo(slots: number): void {
     if (slots <= this.slots) return;
-    this.reserve(Math.min(MAX_SLOTS, Math.ceil(slots / SLOT_STEP) * SLOT_STEP));
+    this.enlarge(Math.min(MAX_SLOTS, Math.ceil(slots / SLOT_STEP) * SLOT_STEP));
     this.slots = slots;
   }
 
@@ -108,7 +125,7 @@ export class Frame {
   }
 
   clone(): Frame {
-    const copy = spareFrames[this.capacity / SLOT_STEP]?.pop() ?? new Frame(this.capacity);
+    const copy = Frame.of(this.capacity);
     copy.copyFrom(this);
     return copy;
   }
