@@ -10,6 +10,7 @@ import { type Libc, lastError } from './libc.ts';
 const PROT_READ = 1;
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;
+const MAP_FIXED_NOREPLACE = 0x100000;
 const MAP_PRIVATE_FIXED_ANONYMOUS = 0x32;
 
 interface Range {
@@ -30,14 +31,20 @@ const lastViews = new FinalizationRegistry<Range>(({ libc, address, length }) =>
 export function mapFd(
   libc: Libc,
   fd: number,
-  { length, offset, writable }: { length: number; offset: number; writable: boolean },
+  {
+    length,
+    offset,
+    writable,
+    address: wanted = 0,
+  }: { length: number; offset: number; writable: boolean; address?: number | undefined },
 ): Mapping {
   if (!Number.isSafeInteger(length) || length < 0)
     throw new BpfError('EINVAL', 'mmap', `a length of ${length}`);
   if (!Number.isSafeInteger(offset) || offset < 0)
     throw new BpfError('EINVAL', 'mmap', `an offset of ${offset}`);
   const prot = writable ? PROT_READ_WRITE : PROT_READ;
-  const address = libc.mmap(0, length, prot, MAP_SHARED, fd, offset);
+  const flags = MAP_SHARED | (wanted === 0 ? 0 : MAP_FIXED_NOREPLACE);
+  const address = libc.mmap(wanted, length, prot, flags, fd, offset);
   if (address === -1) throw lastError(libc, 'mmap');
   const buffer = libc.view(address, length);
   lastViews.register(buffer, { libc, address, length });

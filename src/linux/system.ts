@@ -16,6 +16,7 @@ import type {
   Watch,
 } from '../uapi/seam.ts';
 import { binaryFunctions, defineProbe, kernelFunctions } from './functions.ts';
+import { readKernelConfig } from './kernel-config.ts';
 import { checked, type Libc, openLibc } from './libc.ts';
 import { mapFd } from './mapping.ts';
 import { Marshaller } from './marshal.ts';
@@ -92,7 +93,10 @@ export class LinuxSystem implements System {
   /**
    * mmap(2). Writing to a mapping that is not writable kills the process, as it does in C.
    */
-  mmap(fd: number, options: { length: number; offset: number; writable: boolean }): Mapping {
+  mmap(
+    fd: number,
+    options: { length: number; offset: number; writable: boolean; address?: number | undefined },
+  ): Mapping {
     return mapFd(this.#libc, fd, options);
   }
 
@@ -158,6 +162,10 @@ export class LinuxSystem implements System {
 
   symbolAddress(name: string): bigint | undefined {
     return readSymbolAddress(name);
+  }
+
+  kernelConfig(): string | undefined {
+    return readKernelConfig();
   }
 
   kernelBtf(): Uint8Array | undefined {

@@ -296,7 +296,7 @@ export class Linker {
     const data = this.dataMaps.get(section.index);
     const offset = symbol.value + (data !== undefined || symbol.type === symbolTypes.section ? insn.imm : 0);
     if (data !== undefined) {
-      if (offset < 0 || offset > data.spec.valueSize) {
+      if (offset < 0 || offset > section.size) {
         throw badObject(
           `it loads the address ${offset} of section '${section.name}', of ${section.size} bytes`,
           insn.place,

@@ -8,13 +8,16 @@ import { type BtfDatasec, btfLinkages } from '../btf/types.ts';
 import { type ElfSection, type ElfSymbol, sectionFlags, sectionTypes, symbolTypes } from '../elf/elf.ts';
 import { mapTypes } from '../uapi/map-types.ts';
 import { badObject, type ObjectSource, type PlacedMap } from './source.ts';
-import { emptyMap, type VariableSpec } from './spec.ts';
+import { emptyMap, type MapSpec, type VariableSpec } from './spec.ts';
 
 /** BPF_F_RDONLY_PROG, BPF_F_MMAPABLE. */
 const mapFlags = { readOnlyProg: 1 << 7, mmapable: 1 << 10 } as const;
 /** BPF_OBJ_NAME_LEN less its NUL. */
 const maxMapName = 15;
 const sectionName = /^\.(data|rodata|bss)($|\.)/;
+/** Where clang puts variables of address space 1, and where C without address spaces may put them. */
+const arenaSections: readonly string[] = ['.addr_space.1', '.arena.1'];
+const pageSize = 4096;
 
 /**
  * libbpf's name for the map of a section: the object's name, as much as fits in front of the section's (which
@@ -76,33 +79,74 @@ function symbolVariables(symbols: readonly ElfSymbol[], map: string): VariableSp
   return symbols.map(({ name, value, size }) => ({ name, map, offset: value, size, btfTypeId: 0 }));
 }
 
+/** The variables of a section, by BTF where it describes them. */
+function variablesOf(
+  source: ObjectSource,
+  section: ElfSection,
+  { map, datasec }: { map: string; datasec: BtfDatasec | undefined },
+): VariableSpec[] {
+  const { btf, elf } = source;
+  if (btf === undefined || datasec === undefined) {
+    return symbolVariables(objectSymbols(elf.symbolsIn(section)), map);
+  }
+  return datasec.variables.map(({ type: id, offset }) => {
+    const variable = btf.type(id);
+    const btfTypeId = variable.kind === 'var' ? variable.type : 0;
+    return { name: variable.name, map, offset, size: sizeOf(btf, id), btfTypeId };
+  });
+}
+
+function objectSymbols(symbols: readonly ElfSymbol[]): ElfSymbol[] {
+  return symbols.filter(({ type, name }) => type === symbolTypes.object && name !== '');
+}
+
+/** The variables of an arena start in its first pages, as they stand in their section. */
+function arenaPart(section: ElfSection, arenas: readonly MapSpec[]): PlacedMap {
+  const [arena, second] = arenas;
+  const where = `section '${section.name}'`;
+  if (arena === undefined) {
+    throw badObject('it has variables of an arena, and the object defines no arena', where);
+  }
+  if (second !== undefined)
+    throw badObject(`whose are its variables: '${arena.name}' or '${second.name}'`, where);
+  if (section.size > arena.maxEntries * pageSize) {
+    throw badObject(`${section.size} bytes of variables, in an arena of ${arena.maxEntries} pages`, where);
+  }
+  if (section.type !== sectionTypes.nobits) {
+    arena.contents.push({ key: new Uint8Array(), value: new Uint8Array(section.data) });
+  }
+  return { spec: arena, section, offset: 0, isData: true };
+}
+
+/** Whether variables of the section make a map, or lie in one. */
+function holderOf(section: ElfSection): 'map' | 'arena' | undefined {
+  if ((section.flags & sectionFlags.alloc) === 0 || section.size === 0) return undefined;
+  if (arenaSections.includes(section.name)) return 'arena';
+  return sectionName.test(section.name) ? 'map' : undefined;
+}
+
 /**
- * The maps of the object's data sections and the variables in them. A static variable of a function has the
- * name of its symbol ('count.calls') where its plain name is taken.
+ * The maps of the object's data sections and the variables in them, with those of an arena. A static variable
+ * of a function has the name of its symbol ('count.calls') where its plain name is taken.
+ * @returns `maps`: one for each section; of an arena, the map that was defined
  */
-export function dataMaps(source: ObjectSource): { maps: PlacedMap[]; variables: Map<string, VariableSpec> } {
+export function dataMaps(
+  source: ObjectSource,
+  defined: readonly MapSpec[],
+): { maps: PlacedMap[]; variables: Map<string, VariableSpec> } {
   const { elf, btf } = source;
   const known = datasecs(btf);
+  const arenas = defined.filter(({ type }) => type === mapTypes.arena.id);
   const maps: PlacedMap[] = [];
   const variables = new Map<string, VariableSpec>();
   for (const section of elf.sections) {
-    const isData = sectionName.test(section.name) && (section.flags & sectionFlags.alloc) !== 0;
-    if (!isData || section.size === 0) continue;
+    const holder = holderOf(section);
+    if (holder === undefined) continue;
     const datasec = known.get(section.name);
-    const map = dataMap(source, section, datasec);
+    const map = holder === 'map' ? dataMap(source, section, datasec) : arenaPart(section, arenas);
     maps.push(map);
-    const symbols = elf
-      .symbolsIn(section)
-      .filter(({ type, name }) => type === symbolTypes.object && name !== '');
-    const names = new Map(symbols.map(({ value, name }) => [value, name]));
-    const found: VariableSpec[] =
-      btf === undefined || datasec === undefined
-        ? symbolVariables(symbols, map.spec.name)
-        : datasec.type.variables.map(({ type: id, offset }) => {
-            const variable = btf.type(id);
-            const btfTypeId = variable.kind === 'var' ? variable.type : 0;
-            return { name: variable.name, map: map.spec.name, offset, size: sizeOf(btf, id), btfTypeId };
-          });
+    const names = new Map(objectSymbols(elf.symbolsIn(section)).map(({ value, name }) => [value, name]));
+    const found = variablesOf(source, section, { map: map.spec.name, datasec: datasec?.type });
     for (const variable of found) {
       const name = variables.has(variable.name)
         ? (names.get(variable.offset) ?? variable.name)

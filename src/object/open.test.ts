@@ -166,6 +166,49 @@ test('maps of tc, which are put into each other by ids', () => {
   assert.deepEqual(outer!.contents, [{ key: Uint8Array.of(1, 0, 0, 0), value: { map: 'inner' } }]);
 });
 
+test('structs of functions for the kernel', () => {
+  const { maps, programs } = open('struct-ops');
+  const { linked, optional } = maps;
+  assert.deepEqual(
+    [linked, optional].map((map) => [map!.type, map!.keySize, map!.valueSize, map!.flags, map!.autocreate]),
+    [
+      [26, 4, 64, 0x2000, undefined],
+      [26, 4, 64, 0, false],
+    ],
+  );
+  const { value, programs: functions } = linked!.structOps!;
+  assert.deepEqual(
+    { ...functions },
+    {
+      not_in_any_kernel: 'not_loaded',
+      ssthresh: 'ssthresh',
+      cong_avoid: 'cong_avoid',
+      undo_cwnd: 'undo_cwnd',
+    },
+  );
+  assert.equal(new TextDecoder().decode(value.subarray(40, 51)), 'skep_linked');
+  assert.ok(value.subarray(0, 40).every((byte) => byte === 0));
+  const members = Object.values(programs).map((p) => [p.name, p.attachTo, p.expectedAttachType]);
+  assert.deepEqual(members, [
+    ['ssthresh', 'ssthresh', 1],
+    ['cong_avoid', 'cong_avoid', 2],
+    ['undo_cwnd', undefined, 3],
+    ['not_loaded', undefined, 0],
+  ]);
+});
+
+test('variables of an arena are its first bytes', () => {
+  const { maps, programs, variables } = open('arena');
+  assert.deepEqual(Object.keys(maps), ['arena']);
+  assert.deepEqual(maps['arena']!.contents, [
+    { key: new Uint8Array(), value: new Uint8Array(new Uint32Array([7, 1, 2, 3, 4, 5, 6]).buffer) },
+  ]);
+  const { counter, pairs } = variables;
+  assert.deepEqual([counter!.map, counter!.offset, pairs!.map, pairs!.offset], ['arena', 0, 'arena', 4]);
+  const kinds = new Set(programs['sum']!.references.map(({ kind, map }) => `${kind} ${map}`));
+  assert.deepEqual([...kinds].sort(), ['map arena', 'mapValue arena']);
+});
+
 describe('global variables', () => {
   const spec = open('globals');
   const btf = readBtf(spec.btf!);
@@ -303,9 +346,14 @@ describe('what cannot be opened is refused in one line that says where', () => {
       want: /program 'main_prog': SEC\("xdp_main"\) is no section name of libbpf.*did you mean SEC\("xdp"\)/,
     },
     {
-      name: 'a section that would be left out',
+      name: 'a struct of functions that BTF does not describe',
       input: renamed(read('globals'), '.data.tuned', '.struct_ops'),
-      want: /^section '\.struct_ops': struct_ops maps are not supported yet$/,
+      want: /^section '\.struct_ops': BTF does not describe it \(compile with -g\)$/,
+    },
+    {
+      name: 'variables of an arena, without an arena',
+      input: renamed(read('globals'), '.data.tuned', '.arena.1\0'),
+      want: /^section '\.arena\.1': it has variables of an arena, and the object defines no arena$/,
     },
     {
       name: 'a relocation of an unknown type',

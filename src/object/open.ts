@@ -17,25 +17,10 @@ import { RecordIndex } from './records.ts';
 import { sectionMeaning } from './sections.ts';
 import { badObject, type ObjectSource, type PlacedMap, within } from './source.ts';
 import type { CollectionSpec, MapSpec, ProgramSpec } from './spec.ts';
+import { numberMembers, structOpsMaps } from './struct-ops.ts';
 
 /** The section whose functions are subprograms only. */
 const subprogramSection = '.text';
-
-/** Sections that libbpf makes something of, and we nothing yet: an object with one is refused. */
-const unsupported: Readonly<Record<string, string>> = {
-  '.struct_ops': 'struct_ops maps',
-  '.struct_ops.link': 'struct_ops maps',
-  '?.struct_ops': 'struct_ops maps',
-  '?.struct_ops.link': 'struct_ops maps',
-  '.addr_space.1': 'variables in an arena',
-};
-
-function refuseUnsupported(elf: ElfFile): void {
-  for (const { name } of elf.sections) {
-    if (!Object.hasOwn(unsupported, name)) continue;
-    throw badObject(`${unsupported[name]} are not supported yet`, `section '${name}'`);
-  }
-}
 
 /** 'firewall' for '/tmp/firewall.bpf.o': what libbpf makes of a path. */
 function objectName(path: string): string {
@@ -125,18 +110,25 @@ function checkContents(maps: Record<string, MapSpec>, programs: Record<string, P
  */
 export function openObject(bytes: Uint8Array, options: { readonly name?: string } = {}): CollectionSpec {
   const elf = readElf(bytes);
-  refuseUnsupported(elf);
   const btfSection = elf.section('.BTF');
   const fixed = btfSection && within("section '.BTF'", () => fixBtf(btfSection.data, elf));
   const name = objectName(options.name ?? 'object');
   const externs = findExterns(elf, fixed, name);
   const { btf } = externs;
   const source: ObjectSource = { elf, btf, name };
-  const data = dataMaps(source);
-  const placed: PlacedMap[] = [...definedMaps(source), ...data.maps];
-  const config = externs.map === undefined ? [] : [externs.map];
-  const maps = byName([...placed.map(({ spec }) => spec), ...config], 'maps');
   const functions = findFunctions(source);
+  const defined = definedMaps(source);
+  const data = dataMaps(
+    source,
+    defined.map(({ spec }) => spec),
+  );
+  const placed: PlacedMap[] = [...defined, ...data.maps];
+  const specs = [
+    ...new Set(placed.map(({ spec }) => spec)),
+    ...structOpsMaps(source, functions),
+    ...(externs.map === undefined ? [] : [externs.map]),
+  ];
+  const maps = byName(specs, 'maps');
   const linker = new Linker(
     { source, maps: placed, externs: externs.specs, records: readRecords(elf, btf) },
     functions,
@@ -151,6 +143,7 @@ export function openObject(bytes: Uint8Array, options: { readonly name?: string 
     'programs',
   );
   checkContents(maps, programs);
+  numberMembers(specs, programs, source);
   const kernVersion = readVersion(elf);
   return {
     programs,

@@ -88,11 +88,34 @@ export interface MapSpec {
   /** BTF type ids in the collection's BTF; 0 where there is none. */
   btfKeyTypeId: number;
   btfValueTypeId: number;
+  /** The type of the value in the kernel's BTF, which `load()` finds for a struct_ops map. */
+  kernelValueTypeId?: number;
   inner: MapSpec | undefined;
-  /** Initial elements: raw key and either a raw value or the name of a map or program. */
+  /**
+   * Initial elements: raw key and either a raw value or the name of a map or program. An arena has at most one,
+   * with an empty key: its first bytes.
+   */
   contents: { key: Uint8Array; value: Uint8Array | { map: string } | { program: string } }[];
   /** Whether user space freezes it after filling it (`.rodata`). */
   freeze: boolean;
+  /** False where `load()` does not make it: SEC("?.struct_ops"). */
+  autocreate?: boolean;
+  /** What a map of kind struct_ops makes of a struct of functions. */
+  structOps?: StructOpsSpec;
+}
+
+/**
+ * A struct of functions that programs implement for the kernel: a variable of SEC(".struct_ops"), or of
+ * SEC(".struct_ops.link") where a link registers it. `load()` puts it into the shape that the kernel's struct
+ * has.
+ */
+export interface StructOpsSpec {
+  /** Of the struct as the object knows it, in its BTF. */
+  readonly btfTypeId: number;
+  /** Its bytes as initialized; those of functions are 0. */
+  value: Uint8Array;
+  /** By its member, the program that implements a function. */
+  programs: Record<string, string>;
 }
 
 /** A global variable: a typed window into the value of a data map. */

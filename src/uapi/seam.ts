@@ -110,7 +110,11 @@ export interface Host extends AttachHost {
   dup(fd: number): number;
   /** read(2), for iterators: fills `buffer`, returns the number of bytes, 0 at the end. */
   read(fd: number, buffer: Uint8Array): number;
-  mmap(fd: number, options: { length: number; offset: number; writable: boolean }): Mapping;
+  /** With `address`, at that place of the process, or not at all; an arena is mapped where its programs see it. */
+  mmap(
+    fd: number,
+    options: { length: number; offset: number; writable: boolean; address?: number | undefined },
+  ): Mapping;
   /** Resolves with the fds that are readable, or with none at the timeout or abort. */
   wait(fds: readonly number[], options: { timeoutMs?: number; signal?: AbortSignal }): Promise<number[]>;
   /** @throws {BpfError} EBADF for an fd that is not open, EPERM for one that cannot be waited for, EMFILE */
@@ -119,6 +123,8 @@ export interface Host extends AttachHost {
   pageSize(): number;
   /** The raw BTF of the kernel, as in /sys/kernel/btf/vmlinux; undefined where it has none. */
   kernelBtf(): Uint8Array | undefined;
+  /** The text of the kernel's .config; undefined where it does not tell. */
+  kernelConfig?(): string | undefined;
   /** LINUX_VERSION_CODE of the kernel, as it says itself. */
   kernelVersion?(): number;
   /** The address of a kernel symbol (/proc/kallsyms); undefined where there is none, or it may not be seen. */

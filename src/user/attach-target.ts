@@ -16,6 +16,8 @@ import { rawBtf } from './open.ts';
 export interface AttachTarget {
   readonly attachBtfId: number;
   readonly attachProgFd?: number;
+  /** Where the section does not say it: the kernel's number of a member of a struct. */
+  readonly expectedAttachType?: number;
 }
 
 function missing(spec: ProgramSpec, message: string, hint?: string): SkepError {

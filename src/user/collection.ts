@@ -3,9 +3,11 @@
  */
 import { SkepError } from '../base/errors.ts';
 import type { Value } from '../btf/index.ts';
+import type { Mapping } from '../uapi/seam.ts';
 import { closeAll } from './handle.ts';
 import type { BpfMap } from './map.ts';
 import type { Program } from './program.ts';
+import type { StructOps } from './struct-ops.ts';
 import type { Variable } from './variable.ts';
 
 export class Collection {
@@ -13,16 +15,23 @@ export class Collection {
   readonly programs: Readonly<Record<string, Program>>;
   readonly maps: Readonly<Record<string, BpfMap>>;
   readonly variables: Readonly<Record<string, Variable>>;
+  /** Structs of functions that programs implement for the kernel, by their names in C. */
+  readonly structOps: Readonly<Record<string, StructOps>>;
+  readonly #arenas: readonly Mapping[];
 
   /** Made by `Kernel.load`. */
   constructor(parts: {
     programs: Record<string, Program>;
     maps: Record<string, BpfMap>;
     variables: Record<string, Variable>;
+    structOps: Record<string, StructOps>;
+    arenas: readonly Mapping[];
   }) {
     this.programs = parts.programs;
     this.maps = parts.maps;
     this.variables = parts.variables;
+    this.structOps = parts.structOps;
+    this.#arenas = parts.arenas;
   }
 
   /** @throws {SkepError} 'no-program', listing those that there are */
@@ -45,7 +54,8 @@ export class Collection {
 
   /** Closes every program and map; what is pinned or attached by an open link lives on. */
   close(): void {
-    closeAll([...Object.values(this.maps), ...Object.values(this.programs)]);
+    const arenas = this.#arenas.map((arena) => ({ close: () => arena.unmap() }));
+    closeAll([...arenas, ...Object.values(this.maps), ...Object.values(this.programs)]);
   }
 
   [Symbol.dispose](): void {

@@ -6,6 +6,7 @@ import { SkepError } from '../base/errors.ts';
 import { type Btf, codec, cType, resolvedType, typesCompatible, type Value } from '../btf/index.ts';
 import type { CollectionSpec, ExternSpec, MapSpec } from '../object/spec.ts';
 import type { System } from '../uapi/seam.ts';
+import { supports } from './features.ts';
 
 /** By name: 'y', 'n' or 'm', a number, or a text. */
 export type KernelConfig = Readonly<Record<string, string | number | bigint | boolean>>;
@@ -59,10 +60,22 @@ function configValue(btf: Btf, typeId: number, given: KernelConfig[string]): Val
   throw new SkepError({ code: 'value', message: `'${given}' is no value of ${cType(btf, typeId)}` });
 }
 
-/** What kernels tell without a .config; the rest of libbpf's own names are hints that may be 0. */
-function builtIn(system: System, name: string): number | undefined {
-  if (name === 'LINUX_KERNEL_VERSION') return system.kernelVersion?.();
-  return name === 'LINUX_HAS_BPF_COOKIE' || name === 'LINUX_HAS_SYSCALL_WRAPPER' ? 0 : undefined;
+/** Names of libbpf's own, whose values are found out from the kernel. */
+const builtIn: Readonly<Record<string, (system: System) => number | undefined>> = {
+  LINUX_KERNEL_VERSION: (system) => system.kernelVersion?.(),
+  LINUX_HAS_BPF_COOKIE: (system) => Number(supports(system, 'bpfCookie')),
+  LINUX_HAS_SYSCALL_WRAPPER: (system) => Number(supports(system, 'syscallWrapper')),
+};
+
+/** A kernel's own configuration, read when it is first asked for. */
+function ownConfig(system: System): (name: string) => KernelConfig[string] | undefined {
+  let parsed: KernelConfig | undefined;
+  return (name) => {
+    const known = Object.hasOwn(builtIn, name) ? builtIn[name] : undefined;
+    if (known !== undefined) return known(system);
+    parsed ??= parseConfig(system.kernelConfig?.() ?? '');
+    return parsed[name];
+  };
 }
 
 /**
@@ -74,12 +87,13 @@ export function configContents(
   { btf, system, config }: { btf: () => Btf; system: System; config: KernelConfig },
 ): ReadonlyMap<string, MapSpec> {
   const filled = new Map<string, MapSpec>();
+  const own = ownConfig(system);
   for (const [name, extern] of Object.entries(spec.externs ?? {})) {
     if (extern.kind !== 'config') continue;
     const map = filled.get(extern.map) ?? withBytes(spec.maps[extern.map]);
     if (map === undefined) throw unresolved(name, `map '${extern.map}' for it is not in the spec`);
     filled.set(extern.map, map);
-    const given = Object.hasOwn(config, name) ? config[name] : builtIn(system, name);
+    const given = Object.hasOwn(config, name) ? config[name] : fitting(btf(), extern.btfTypeId, own(name));
     if (given === undefined && extern.weak) continue;
     if (given === undefined) {
       const hint = `give it: load(object, { kconfig: { ${name}: … } })`;
@@ -89,6 +103,16 @@ export function configContents(
     if (value instanceof Uint8Array) value.set(encoded(btf(), name, extern, given), extern.offset);
   }
   return filled;
+}
+
+/** A kernel's text, as much of it as there is room for; the rest as it is. */
+function fitting(
+  btf: Btf,
+  typeId: number,
+  value: KernelConfig[string] | undefined,
+): KernelConfig[string] | undefined {
+  const type = resolvedType(btf, typeId);
+  return typeof value === 'string' && type.kind === 'array' ? value.slice(0, type.length - 1) : value;
 }
 
 function encoded(btf: Btf, name: string, extern: ExternSpec, given: KernelConfig[string]): Uint8Array {

@@ -12,4 +12,5 @@ export type { LoadOptions } from './load.ts';
 export { LoadError, lastMessage } from './load-error.ts';
 export { BpfMap as Map, type UpdateMode } from './map.ts';
 export { Program, type ProgramInfo, type TestRunInput, type TestRunResult } from './program.ts';
+export type { StructOps } from './struct-ops.ts';
 export { setVariables, Variable } from './variable.ts';

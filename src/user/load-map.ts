@@ -6,7 +6,8 @@ import type { MapSpec } from '../object/spec.ts';
 import { BpfError } from '../uapi/errno.ts';
 import type { InfoOf } from '../uapi/info.ts';
 import { mapTypeName, mapTypes } from '../uapi/map-types.ts';
-import type { System } from '../uapi/seam.ts';
+import type { Mapping, System } from '../uapi/seam.ts';
+import { supports } from './features.ts';
 import { objectName } from './load-program.ts';
 
 /** Kinds whose elements Linux takes no types for, though an object may have some (libbpf: bpf_object__create_map). */
@@ -39,34 +40,79 @@ function sizeFor(system: System, { type, maxEntries }: MapSpec): number {
   return Math.max(pageSize, 2 ** Math.ceil(Math.log2(maxEntries)));
 }
 
+/** BPF_F_MMAPABLE. */
+const mmapable = 1 << 10;
+
+/**
+ * The attributes to try: what the spec says, then without types, as libbpf does, and for an old kernel without
+ * what it does not know.
+ */
+function* attempts(system: System, spec: MapSpec, fds: { btfFd?: number; innerMapFd?: number }) {
+  const { btfKeyTypeId, btfValueTypeId } = spec;
+  const { btfFd, innerMapFd } = fds;
+  const untypedAttr = {
+    mapType: spec.type,
+    keySize: spec.keySize,
+    valueSize: spec.valueSize,
+    maxEntries: sizeFor(system, spec),
+    mapFlags: spec.flags,
+    mapExtra: spec.mapExtra,
+    numaNode: spec.numaNode,
+    mapName: objectName(spec.name),
+    innerMapFd,
+    // The kernel wants BTF of the object with the id of a type of its own, though it looks nothing up in it.
+    ...(spec.kernelValueTypeId && { btfFd, btfVmlinuxValueTypeId: spec.kernelValueTypeId }),
+  };
+  if (btfFd !== undefined && btfValueTypeId !== 0 && !untyped.has(spec.type)) {
+    yield { ...untypedAttr, btfFd, btfKeyTypeId, btfValueTypeId };
+  }
+  yield untypedAttr;
+  const hasNames = supports(system, 'progName');
+  const maps = supports(system, 'arrayMmap');
+  if (hasNames && maps) return;
+  const { mapName, ...nameless } = untypedAttr;
+  const mapFlags = maps ? spec.flags : spec.flags & ~mmapable;
+  yield { ...nameless, mapFlags, ...(hasNames ? { mapName } : {}) };
+}
+
 /**
  * Creates a map; returns its fd.
  * @throws {BpfError} EINVAL, E2BIG or ENOMEM for a size or flags that the kernel does not take
  */
 export function createMap(system: System, spec: MapSpec, btfFd: number | undefined): number {
   const innerMapFd = spec.inner === undefined ? undefined : createMap(system, spec.inner, btfFd);
-  const { btfKeyTypeId, btfValueTypeId } = spec;
+  let first: BpfError | undefined;
   try {
-    return system.bpf('mapCreate', {
-      mapType: spec.type,
-      keySize: spec.keySize,
-      valueSize: spec.valueSize,
-      maxEntries: sizeFor(system, spec),
-      mapFlags: spec.flags,
-      mapExtra: spec.mapExtra,
-      numaNode: spec.numaNode,
-      mapName: objectName(spec.name),
-      innerMapFd,
-      ...(btfFd !== undefined && btfValueTypeId !== 0 && !untyped.has(spec.type)
-        ? { btfFd, btfKeyTypeId, btfValueTypeId }
-        : {}),
-    });
-  } catch (error) {
-    if (!(error instanceof BpfError)) throw error;
-    throw new BpfError(error.errno, `map '${spec.name}' (${shapeOf(spec)}) was not created`, error.hint);
+    for (const attr of attempts(system, spec, {
+      ...(btfFd && { btfFd }),
+      ...(innerMapFd && { innerMapFd }),
+    })) {
+      try {
+        return system.bpf('mapCreate', attr);
+      } catch (error) {
+        if (!(error instanceof BpfError)) throw error;
+        first ??= error;
+        if (!fallbackErrnos.has(error.errno)) break;
+      }
+    }
   } finally {
     if (innerMapFd !== undefined) system.close(innerMapFd);
   }
+  const { errno = 'EINVAL', hint } = first ?? {};
+  throw new BpfError(
+    errno,
+    `map '${spec.name}' (${shapeOf(spec)}) was not created`,
+    hint ?? hintFor(system, spec),
+  );
+}
+
+/** What a kernel says that does not know a field, a flag, or types for a kind of map. */
+const fallbackErrnos: ReadonlySet<string> = new Set(['EINVAL', 'E2BIG', 'ENOTSUPP', 'EBADF']);
+
+/** Only maps of variables have a dot in their names. */
+function hintFor(system: System, { name }: MapSpec): string | undefined {
+  if (!name.includes('.') || supports(system, 'globalData')) return undefined;
+  return 'this kernel has no global variables: Linux 5.2 has';
 }
 
 function shapeOf({ type, keySize, valueSize, maxEntries }: MapSpec): string {
@@ -125,6 +171,20 @@ export function fillMap(system: System, spec: MapSpec, mapFd: number): void {
     if (value instanceof Uint8Array) system.bpf('mapUpdateElem', { mapFd, key, value, flags: 0n });
   }
   if (spec.freeze) system.bpf('mapFreeze', { mapFd });
+}
+
+/**
+ * Maps an arena where its programs will see it, and puts its variables into its first pages. It stays mapped:
+ * nobody may map it at another place.
+ */
+export function mapArena(system: System, spec: MapSpec, mapFd: number): Mapping {
+  const address = spec.mapExtra === 0n ? undefined : Number(spec.mapExtra);
+  const length = spec.maxEntries * pageSize;
+  const mapping = system.mmap(mapFd, { length, offset: 0, writable: true, address });
+  for (const { value } of spec.contents) {
+    if (value instanceof Uint8Array) mapping.bytes.set(value);
+  }
+  return mapping;
 }
 
 /** Live fds by the names of a spec. */

@@ -5,11 +5,13 @@
 import { SkepError } from '../base/errors.ts';
 import type { CoreResolver } from '../btf/index.ts';
 import { explainPoison, type RelocatedCode, relocateCore } from '../object/core.ts';
+import { findSectionName, sectionTable } from '../object/sections.ts';
 import type { ProgramSpec } from '../object/spec.ts';
 import { BpfError } from '../uapi/errno.ts';
 import type { System } from '../uapi/seam.ts';
 import type { AttachTarget } from './attach-target.ts';
 import type { KernelSymbol } from './externs.ts';
+import { type Feature, supports } from './features.ts';
 import { LoadError } from './load-error.ts';
 
 /** src fields of two-slot loads (RFC 9669, section 5.4). */
@@ -34,6 +36,10 @@ export interface LoadContext {
   readonly attachTarget?: ((spec: ProgramSpec) => AttachTarget | undefined) | undefined;
   /** SEC("version"), for kernels that still look at it. */
   readonly kernVersion?: number | undefined;
+  /** What may be behind a failure that the log does not explain. */
+  readonly note?: string | undefined;
+  /** Whether the kernel takes no names. */
+  readonly nameless?: boolean | undefined;
   /** 0: a log only when it fails. Bits as the verifier's log levels. */
   readonly logLevel: number;
 }
@@ -49,15 +55,72 @@ export function objectName(name: string): string {
  */
 export function loadProgram(spec: ProgramSpec, context: LoadContext): { fd: number; log: string } {
   const code = relocated(spec, context);
+  const { logLevel } = context;
   try {
-    return loadWithLog(spec, { ...context, ...code }, context.logLevel);
+    return loadWithLog(spec, { ...context, ...code }, logLevel);
   } catch (error) {
-    const { logLevel } = context;
+    if (error instanceof LoadError && (error.errno === 'EINVAL' || error.errno === 'E2BIG')) {
+      const older = forOlderKernel(spec, code, context);
+      if (older !== undefined) return loadProgram(older.spec, { ...context, ...older.context });
+    }
     // Which field is missing is known by the instruction, which only a log of instructions tells.
     const isVague = logLevel === 0 || ((logLevel & instructionLevels) === 0 && code.unresolved.size > 0);
     if (!(error instanceof LoadError) || !isVague) throw error;
     return loadWithLog(spec, { ...context, ...code }, logLevel | 1);
   }
+}
+
+/** The same in the words of a kernel that lacks what it uses; undefined where there is nothing to change. */
+function forOlderKernel(
+  spec: ProgramSpec,
+  { insns }: RelocatedCode,
+  { system, btfFd, nameless }: LoadContext,
+): { spec: ProgramSpec; context: Partial<LoadContext> } | undefined {
+  const section = findSectionName(spec.section);
+  const lacks = (feature: Feature): boolean => !supports(system, feature);
+  const isOptional = section !== undefined && sectionTable[section.name].optional === true;
+  const attachType = spec.expectedAttachType !== 0 && isOptional && lacks('expectedAttachType');
+  const name = nameless !== true && lacks('progName');
+  const types = btfFd !== undefined && lacks('btfFunc');
+  const reads = callsProbeRead(insns) && lacks('probeReadKernel');
+  if (!attachType && !name && !types && !reads) return undefined;
+  return {
+    spec: {
+      ...spec,
+      expectedAttachType: attachType ? 0 : spec.expectedAttachType,
+      insns: reads ? withProbeRead(spec.insns) : spec.insns,
+    },
+    context: { nameless: nameless === true || name, ...(types ? { btfFd: undefined } : {}) },
+  };
+}
+
+/** Helpers that read memory of the kernel, and those of kernels before 5.5, which read any. */
+const probeReads = new Map([
+  [113, 4],
+  [115, 45],
+]);
+const callOpcode = 0x85;
+
+function callsProbeRead(insns: Uint8Array): boolean {
+  const view = new DataView(insns.buffer, insns.byteOffset, insns.byteLength);
+  for (let at = 0; at < insns.length; at += 8) {
+    if (isHelperCall(view, at) && probeReads.has(view.getInt32(at + 4, true))) return true;
+  }
+  return false;
+}
+
+function isHelperCall(view: DataView, at: number): boolean {
+  return view.getUint8(at) === callOpcode && view.getUint8(at + 1) === 0;
+}
+
+function withProbeRead(insns: Uint8Array): Uint8Array {
+  const older = new Uint8Array(insns);
+  const view = new DataView(older.buffer);
+  for (let at = 0; at < older.length; at += 8) {
+    const id = isHelperCall(view, at) ? probeReads.get(view.getInt32(at + 4, true)) : undefined;
+    if (id !== undefined) view.setInt32(at + 4, id, true);
+  }
+  return older;
 }
 
 /** The instructions with CO-RE relocations applied: a copy, as more will be put in. */
@@ -100,7 +163,7 @@ function loadWithLog(
       if (error.errno !== 'ENOSPC' || size === 0 || size === maxLogSize) {
         throw new LoadError(spec.name, error.errno, {
           log: explainPoison(logText(logBuf), context.unresolved),
-          hint: error.hint,
+          hint: error.hint ?? context.note,
         });
       }
       size = Math.min(Math.max(attr.logTrueSize, 2 * size), maxLogSize);
@@ -108,13 +171,13 @@ function loadWithLog(
   }
 }
 
-function progLoadAttr(spec: ProgramSpec, { btfFd, kernVersion, attachTarget }: LoadContext) {
+function progLoadAttr(spec: ProgramSpec, { btfFd, kernVersion, attachTarget, nameless }: LoadContext) {
   const { funcInfo, lineInfo } = spec;
   return {
     progType: spec.progType,
     expectedAttachType: spec.expectedAttachType,
     progFlags: spec.progFlags,
-    progName: objectName(spec.name),
+    ...(nameless === true ? {} : { progName: objectName(spec.name) }),
     license: spec.license,
     kernVersion,
     ...attachTarget?.(spec),

@@ -4,9 +4,11 @@
  */
 import { SkepError } from '../base/errors.ts';
 import { type Btf, CoreResolver, readBtf } from '../btf/index.ts';
-import type { CollectionSpec, MapSpec } from '../object/spec.ts';
-import type { System } from '../uapi/seam.ts';
-import { findAttachTarget } from './attach-target.ts';
+import type { CollectionSpec, MapSpec, ProgramSpec } from '../object/spec.ts';
+import { mapTypes } from '../uapi/map-types.ts';
+import { progTypes } from '../uapi/prog-types.ts';
+import type { Mapping, System } from '../uapi/seam.ts';
+import { type AttachTarget, findAttachTarget } from './attach-target.ts';
 import { Collection } from './collection.ts';
 import {
   configContents,
@@ -16,11 +18,14 @@ import {
   resolveSymbols,
 } from './externs.ts';
 import { closeAll } from './handle.ts';
-import { createOrReuse, fillMap, linkMap } from './load-map.ts';
+import { ownTypes, typesForCore } from './kernel-types.ts';
+import { loadBtf } from './load-btf.ts';
+import { createOrReuse, fillMap, linkMap, mapArena } from './load-map.ts';
 import { type LoadContext, loadProgram } from './load-program.ts';
 import type { BpfMap } from './map.ts';
 import { mapFromFd } from './open.ts';
 import { Program } from './program.ts';
+import { layOutStructOps, StructOps, type StructOpsLayout } from './struct-ops.ts';
 import { Variable } from './variable.ts';
 
 export interface LoadOptions {
@@ -55,9 +60,15 @@ export function loadCollection(system: System, spec: CollectionSpec, options: Lo
       hint: 'compile with -target bpfel',
     });
   }
-  const raw = spec.btf;
-  const btfFd = raw === undefined ? undefined : system.bpf('btfLoad', { btf: raw, btfSize: raw.length });
-  const loading = new Loading(system, spec, btfFd);
+  const types = spec.btf === undefined ? undefined : loadBtf(system, spec.btf);
+  const btfFd = types !== undefined && 'fd' in types ? types.fd : undefined;
+  const loading = new Loading(system, spec, {
+    btfFd,
+    note:
+      types !== undefined && 'refused' in types
+        ? `the kernel did not take the object's BTF: ${types.refused.errno}`
+        : undefined,
+  });
   try {
     return loading.run(options);
   } catch (error) {
@@ -69,45 +80,28 @@ export function loadCollection(system: System, spec: CollectionSpec, options: Lo
   }
 }
 
-/** What is known of kernels: their types do not change. */
-const typesOfSystem = new WeakMap<System, Btf>();
-
-/** The kernel's own types, where it has any. */
-function ownTypes(system: System): Btf | undefined {
-  let types = typesOfSystem.get(system);
-  if (types !== undefined) return types;
-  const raw = system.kernelBtf();
-  if (raw === undefined) return undefined;
-  types = readBtf(raw);
-  typesOfSystem.set(system, types);
-  return types;
-}
-
-/** What CO-RE is answered from: the types of the kernel that is given, or the kernel's own. */
-function typesForCore(system: System, given: Btf | undefined): Btf {
-  const types = given ?? ownTypes(system);
-  if (types !== undefined) return types;
-  throw new SkepError({
-    code: 'kernel-btf',
-    message: 'the program asks for types of the kernel, and this kernel has no BTF',
-    hint: 'give the BTF of a kernel: load(object, { kernelBtf })',
-  });
-}
-
 /** One load under way. The records have no prototype: an object may name its maps as it likes. */
 class Loading {
   readonly made: { close(): void }[] = [];
   readonly #system: System;
   readonly #spec: CollectionSpec;
   readonly #btfFd: number | undefined;
+  readonly #note: string | undefined;
   readonly #btf: (() => Btf) | undefined;
+  readonly #arenas: Record<string, Mapping> = Object.create(null);
+  readonly #layouts: Record<string, StructOpsLayout> = Object.create(null);
   readonly #maps: Record<string, BpfMap> = Object.create(null);
   readonly #programs: Record<string, Program> = Object.create(null);
 
-  constructor(system: System, spec: CollectionSpec, btfFd: number | undefined) {
+  constructor(
+    system: System,
+    spec: CollectionSpec,
+    { btfFd, note }: { btfFd: number | undefined; note: string | undefined },
+  ) {
     this.#system = system;
     this.#spec = spec;
     this.#btfFd = btfFd;
+    this.#note = note;
     const raw = spec.btf;
     let parsed: Btf | undefined;
     this.#btf = raw === undefined ? undefined : () => (parsed ??= readBtf(raw));
@@ -118,20 +112,21 @@ class Loading {
     let parsed: Btf | undefined;
     const given = () => (parsed ??= kernelBtf === undefined ? undefined : readBtf(kernelBtf));
     const config = typeof kconfig === 'string' ? parseConfig(kconfig) : kconfig;
+    const types = (): Btf | undefined => ownTypes(this.#system) ?? given();
+    this.#layOut(types);
     this.#loadMaps(options.pinPath ?? '/sys/fs/bpf', this.#config(config));
     const maps = fdsOf(this.#maps);
     this.#loadPrograms({
       system: this.#system,
       mapFds: maps,
       btfFd: this.#btfFd,
+      note: this.#note,
       core: this.#resolver(given),
       symbols: this.#symbols(),
       attachTarget: (program) =>
-        findAttachTarget(program, {
-          system: this.#system,
-          types: () => ownTypes(this.#system) ?? given(),
-          target: targets?.[program.name],
-        }),
+        program.progType === progTypes.struct_ops.id
+          ? this.#memberOf(program)
+          : findAttachTarget(program, { system: this.#system, types, target: targets?.[program.name] }),
       kernVersion: this.#spec.kernVersion,
       logLevel: options.logLevel ?? 0,
     });
@@ -140,7 +135,50 @@ class Loading {
       const spec = this.#spec.maps[name];
       if (spec !== undefined) linkMap(this.#system, spec, { mapFd: map.fd, fds });
     }
-    return new Collection({ programs: this.#programs, maps: this.#maps, variables: this.#variables() });
+    return new Collection({
+      programs: this.#programs,
+      maps: this.#maps,
+      variables: this.#variables(),
+      structOps: this.#structOps(fds.programs),
+      arenas: Object.values(this.#arenas),
+    });
+  }
+
+  /** Puts structs of functions into the shape that the kernel has them in. */
+  #layOut(types: () => Btf | undefined): void {
+    const btf = this.#btf;
+    for (const [name, map] of Object.entries(this.#spec.maps)) {
+      if (map.structOps === undefined || map.autocreate === false || btf === undefined) continue;
+      this.#layouts[name] = layOutStructOps(map, map.structOps, {
+        btf: btf(),
+        kernel: typesForCore(this.#system, types()),
+      });
+    }
+  }
+
+  /** The member of a struct that a program implements; undefined where there is no such struct, or no such member. */
+  #memberOf({ name }: ProgramSpec): AttachTarget | undefined {
+    for (const { functions } of Object.values(this.#layouts)) {
+      const found = functions.find(({ program }) => program === name);
+      if (found === undefined) continue;
+      const { attachBtfId, expectedAttachType } = found;
+      return { attachBtfId, expectedAttachType };
+    }
+    return undefined;
+  }
+
+  #structOps(programs: ReadonlyMap<string, number>): Record<string, StructOps> {
+    const made: Record<string, StructOps> = Object.create(null);
+    for (const [name, { value, functions }] of Object.entries(this.#layouts)) {
+      const [map, spec] = [this.#maps[name], this.#spec.maps[name]];
+      if (map === undefined || spec === undefined) continue;
+      const filled = new Uint8Array(value);
+      for (const { program, offset } of functions) {
+        new DataView(filled.buffer).setUint32(offset, programs.get(program) ?? 0, true);
+      }
+      made[name] = new StructOps(this.#system, map, { spec, value: filled });
+    }
+    return made;
   }
 
   #resolver(given: () => Btf | undefined): CoreResolver | undefined {
@@ -164,7 +202,8 @@ class Loading {
 
   #loadMaps(pinPath: string, withConfig: ReadonlyMap<string, MapSpec>): void {
     for (const [name, given] of Object.entries(this.#spec.maps)) {
-      const spec = withConfig.get(name) ?? given;
+      if (given.autocreate === false) continue;
+      const spec = this.#forKernel(name, withConfig.get(name) ?? given);
       const { fd, reused } = createOrReuse(this.#system, spec, { btfFd: this.#btfFd, pinPath });
       const btf = this.#btf;
       const { btfKeyTypeId: keyTypeId, btfValueTypeId: valueTypeId } = spec;
@@ -174,14 +213,37 @@ class Loading {
         btf === undefined ? undefined : { btf, keyTypeId, valueTypeId },
       );
       this.made.push(map);
-      if (!reused) fillMap(this.#system, spec, fd);
+      if (spec.type === mapTypes.arena.id) this.#arenas[name] = this.#mapArena(spec, fd);
+      else if (!reused) fillMap(this.#system, spec, fd);
       this.#maps[name] = map;
     }
   }
 
+  #mapArena(spec: MapSpec, fd: number): Mapping {
+    const arena = mapArena(this.#system, spec, fd);
+    this.made.push({ close: () => arena.unmap() });
+    return arena;
+  }
+
+  /** A map of a struct of functions with the kernel's type and size. */
+  #forKernel(name: string, spec: MapSpec): MapSpec {
+    const layout = this.#layouts[name];
+    if (layout === undefined) return spec;
+    return { ...spec, valueSize: layout.value.length, kernelValueTypeId: layout.kernelTypeId };
+  }
+
+  /** Whether a program is loaded: one of a struct of functions only where that is made and has its member. */
+  #isWanted(spec: ProgramSpec): boolean {
+    if (!spec.autoload || spec.progType !== progTypes.struct_ops.id) return spec.autoload;
+    const isNamed = Object.values(this.#spec.maps).some(({ structOps }) =>
+      Object.values(structOps?.programs ?? {}).includes(spec.name),
+    );
+    return !isNamed || this.#memberOf(spec) !== undefined;
+  }
+
   #loadPrograms(context: LoadContext): void {
     for (const [name, spec] of Object.entries(this.#spec.programs)) {
-      if (!spec.autoload) continue;
+      if (!this.#isWanted(spec)) continue;
       const { fd, log } = loadProgram(spec, context);
       const program = new Program(this.#system, fd, {
         name,
@@ -198,7 +260,8 @@ class Loading {
     const variables: Record<string, Variable> = Object.create(null);
     for (const [name, spec] of Object.entries(this.#spec.variables)) {
       const map = this.#maps[spec.map];
-      if (map !== undefined) variables[name] = new Variable(spec, map, this.#btf);
+      if (map !== undefined)
+        variables[name] = new Variable(spec, map, { btf: this.#btf, memory: this.#arenas[spec.map] });
     }
     return variables;
   }

@@ -5,6 +5,7 @@
 import { SkepError } from '../base/errors.ts';
 import { type Btf, type Codec, readBtf, type Value } from '../btf/index.ts';
 import type { CollectionSpec, VariableSpec } from '../object/spec.ts';
+import type { Mapping } from '../uapi/seam.ts';
 import { elementCodec } from './element.ts';
 import type { BpfMap } from './map.ts';
 
@@ -14,10 +15,16 @@ export class Variable<T = Value> {
   readonly #spec: VariableSpec;
   readonly #map: BpfMap;
   readonly #codec: Codec;
+  readonly #memory: Mapping | undefined;
 
-  /** Made by `Kernel.load`. */
-  constructor(spec: VariableSpec, map: BpfMap, btf: (() => Btf) | undefined) {
+  /** Made by `Kernel.load`; with `memory` for a variable of an arena. */
+  constructor(
+    spec: VariableSpec,
+    map: BpfMap,
+    { btf, memory }: { btf: (() => Btf) | undefined; memory?: Mapping | undefined },
+  ) {
     this.name = spec.name;
+    this.#memory = memory;
     this.#spec = spec;
     this.#map = map;
     this.#codec = elementCodec(spec.btfTypeId, spec.size, btf);
@@ -36,10 +43,11 @@ export class Variable<T = Value> {
     const bytes = encodeFor(this.#spec, this.#codec, value as Value);
     const section = this.#section();
     section.set(bytes, this.#spec.offset);
-    this.#map.setRawValue(0, section);
+    if (this.#memory === undefined) this.#map.setRawValue(0, section);
   }
 
   #section(): Uint8Array {
+    if (this.#memory !== undefined) return this.#memory.bytes;
     return this.#map.rawValue(0) ?? new Uint8Array(this.#map.valueSize);
   }
 }
@@ -73,8 +81,12 @@ function initialValue(spec: CollectionSpec, mapName: string): Uint8Array {
   if (map === undefined) throw new SkepError({ code: 'no-map', message: `there is no map '${mapName}'` });
   const value = map.contents[0]?.value;
   if (value instanceof Uint8Array) return value;
-  const zeroed = new Uint8Array(map.valueSize);
-  map.contents = [{ key: new Uint8Array(4), value: zeroed }];
+  const ends = Object.values(spec.variables).map((each) =>
+    each.map === mapName ? each.offset + each.size : 0,
+  );
+  // An arena has no value: it starts with its variables.
+  const zeroed = new Uint8Array(Math.max(map.valueSize, ...ends));
+  map.contents = [{ key: new Uint8Array(map.keySize), value: zeroed }];
   return zeroed;
 }
 
