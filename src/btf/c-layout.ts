@@ -106,11 +106,20 @@ export class CLayouts {
   }
 }
 
+/** More padding than that, in bits, is an array with a name: unnamed bitfields would be very many lines. */
+const maxBitfieldPadding = 4096;
+
 /** Unnamed bitfields that fill `bits` from offset `at`: 'char: 4', 'long: 64'. They align nothing. */
 export function paddingFields(at: number, bits: number): string[] {
   const fields: string[] = [];
   const end = at + bits;
   for (let from = at; from < end; ) {
+    if (from % 8 === 0 && end - from > maxBitfieldPadding) {
+      const bytes = Math.floor((end - from) / 8);
+      fields.push(`char __padding_${from / 8}[${bytes}]`);
+      from += bytes * 8;
+      continue;
+    }
     const [name, unit] = (
       [
         ['long', 64],

@@ -1,7 +1,7 @@
 export * from './codec.ts';
 export * from './core/index.ts';
 export { dumpC } from './dump-c.ts';
-export { dumpRaw } from './dump-raw.ts';
+export { dumpRaw, dumpRawJson } from './dump-raw.ts';
 export * from './ext.ts';
 export * from './format.ts';
 export type { ByteOrder } from './header.ts';
