@@ -64,16 +64,22 @@ class CDump {
     this.linesLeft = minLines + btf.typeCount * maxLinesPerType;
   }
 
-  dump(): string[] {
-    const { btf } = this;
+  /** @param roots types to write with all that they need; without, every type, of split BTF every one of its own */
+  dump(roots: readonly number[] | undefined): string[] {
     this.nameTags();
+    if (roots === undefined) this.defineAll();
+    else for (const id of roots) this.need(id, true);
+    return [...prologue, ...this.lines, ...epilogue];
+  }
+
+  private defineAll(): void {
+    const { btf } = this;
     const inlined = this.inlinedEnums();
-    for (let id = 1; id < btf.typeCount; id++) {
+    for (let id = btf.firstId; id < btf.typeCount; id++) {
       const type = btf.type(id);
       const isAnonymousEnum = (type.kind === 'enum' || type.kind === 'enum64') && type.name === '';
       if (isAnonymousEnum ? !inlined.has(id) : type.name !== '' && isDefinable(type)) this.define(id);
     }
-    return [...prologue, ...this.lines, ...epilogue];
   }
 
   /** Anonymous enums that are written where they are used. */
@@ -320,9 +326,11 @@ function checkedWords(name: string): string {
 }
 
 /**
- * The lines of a C header with every type of a BTF.
+ * The lines of a C header with every type of a BTF; of split BTF with every one of its own, and what those need of its
+ * base.
+ * @param roots only these types, with what they need
  * @throws {SkepError} code 'btf' for names that are none, and types that C cannot write
  */
-export function dumpC(btf: Btf): string[] {
-  return new CDump(btf).dump();
+export function dumpC(btf: Btf, roots?: readonly number[]): string[] {
+  return new CDump(btf).dump(roots);
 }

@@ -2,44 +2,39 @@
  * `skep btf`: the types of an object or a kernel.
  */
 import { SkepError } from '../base/errors.ts';
-import { type Btf, dumpC, dumpRaw, readBtf } from '../btf/index.ts';
+import { type Btf, dumpC, dumpRaw, dumpRawJson, readBtf } from '../btf/index.ts';
 import { readElf } from '../elf/index.ts';
 import { usageError } from './args.ts';
+import { type BtfRequest, parseBtfRequest } from './btf-request.ts';
 import { readInput } from './files.ts';
 import type { Invocation } from './invocation.ts';
+import { openKernel } from './kernel.ts';
+import { findMaps } from './live-maps.ts';
+import { findProgram } from './live-programs.ts';
 import { inFile } from './open.ts';
 
-const formats = ['raw', 'c'] as const;
-type Format = (typeof formats)[number];
-
-/** bpftool's words in any order: `file FILE`, or just FILE, and `format raw|c`. */
-function request(operands: readonly string[]): { path: string; format: Format } {
-  const [words, paths] = [[...operands], [] as string[]];
-  let format: Format = 'raw';
-  for (let word = words.shift(); word !== undefined; word = words.shift()) {
-    if (word === 'format' && words.length > 0) {
-      const name = words.shift()!;
-      const known = formats.find((each) => each === name);
-      if (known === undefined) throw usageError(`there is no format '${name}'`, 'formats are raw and c');
-      format = known;
-    } else {
-      paths.push(word === 'file' && words.length > 0 ? words.shift()! : word);
-    }
-  }
-  const [path, extra] = paths;
-  if (path === undefined)
-    throw usageError("'skep btf dump' wants a FILE", 'skep btf dump FILE [format raw|c]');
-  if (extra !== undefined) throw usageError(`unexpected argument '${extra}' for 'skep btf dump'`);
-  return { path, format };
-}
+/** Where Linux shows the types of itself and of its modules. */
+const sysfs = '/sys/kernel/btf/';
+const vmlinux = `${sysfs}vmlinux`;
 
 /** The BTF of an ELF file, or the bytes themselves. */
-function btfOf(bytes: Uint8Array): Btf {
+function btfOf(bytes: Uint8Array, base?: Btf): Btf {
   const isElf = bytes[0] === 0x7f && bytes[1] === 0x45;
-  if (!isElf) return readBtf(bytes);
-  const section = readElf(bytes).section('.BTF');
-  if (section !== undefined) return readBtf(section.data);
-  throw new SkepError({ code: 'btf', message: 'it has no section .BTF', hint: 'compile with -g' });
+  if (!isElf) return readBtf(bytes, { base });
+  const elf = readElf(bytes);
+  const section = elf.section('.BTF');
+  if (section === undefined)
+    throw new SkepError({ code: 'btf', message: 'it has no section .BTF', hint: 'compile with -g' });
+  // A module of newer kernels carries what it needs of the kernel's types.
+  const own = elf.section('.BTF.base');
+  return readBtf(section.data, { base: base ?? (own && readBtf(own.data)) });
+}
+
+function btfOfFile(path: string, basePath: string | undefined): Btf {
+  const below = basePath ?? (path.startsWith(sysfs) && path !== vmlinux ? vmlinux : undefined);
+  const base = below === undefined ? undefined : btfOfFile(below, undefined);
+  const bytes = readInput(path);
+  return inFile(path, () => btfOf(bytes, base));
 }
 
 /** The raw BTF of the kernel that `--btf` gives; undefined without it. */
@@ -50,27 +45,94 @@ export function givenKernelBtf(invocation: Invocation): Uint8Array | undefined {
   return inFile(path, () => btfOf(bytes).bytes);
 }
 
+/** What is dumped: types of it, or all. */
+interface Chosen {
+  readonly btf: Btf;
+  readonly ids?: readonly number[];
+}
+
+/** What a running kernel has. */
+async function chosenOfKernel(
+  invocation: Invocation,
+  source: Exclude<BtfRequest['source'], { kind: 'file' }>,
+): Promise<Chosen> {
+  const kernel = await openKernel(invocation);
+  if (source.kind === 'id') return { btf: kernel.btfById(source.id) };
+  if (source.kind === 'prog') {
+    const program = findProgram(kernel, source.named);
+    const { btfId } = program.info();
+    program.close();
+    if (btfId !== 0) return { btf: kernel.btfById(btfId) };
+    throw new SkepError({ code: 'btf', message: `${program.what} has no BTF` });
+  }
+  const [map, ...others] = findMaps(kernel, source.named);
+  try {
+    if (map === undefined || others.length > 0)
+      throw new SkepError({
+        code: 'no-map',
+        message: `several maps are named '${source.named}'`,
+        hint: 'say which by its id',
+      });
+    if (map.types === undefined) throw new SkepError({ code: 'btf', message: `${map.what} has no BTF` });
+    const { keyTypeId, valueTypeId } = map.types;
+    const ids = { key: [keyTypeId], value: [valueTypeId], kv: [keyTypeId, valueTypeId] };
+    const btf = map.types.btf();
+    return source.part === 'all' ? { btf } : { btf, ids: ids[source.part] };
+  } finally {
+    for (const each of [map, ...others]) each?.close();
+  }
+}
+
+async function chosenBy(invocation: Invocation, { source }: BtfRequest): Promise<Chosen> {
+  const kernel = invocation.value('kernel');
+  if (source.kind === 'file') {
+    if (kernel !== undefined) throw usageError(`a FILE with --kernel ${kernel}`, 'give one of them');
+    return { btf: btfOfFile(source.path, invocation.value('base-btf')) };
+  }
+  if (kernel === undefined || kernel === 'embedded') {
+    throw usageError(
+      `each command line starts a fresh embedded kernel, so there is no ${source.kind} to ask for its types`,
+      `--kernel linux asks the running kernel`,
+    );
+  }
+  return chosenOfKernel(invocation, source);
+}
+
 /** Lines that are written together: a kernel has 300 thousand. */
 const batch = 4096;
 
+function printJoined(invocation: Invocation, parts: Iterable<string>, separator: string): void {
+  let waiting: string[] = [];
+  let isFirst = true;
+  const flush = (): void => {
+    if (waiting.length === 0) return;
+    invocation.streams.stdout.write(`${isFirst ? '' : separator}${waiting.join(separator)}`);
+    isFirst = false;
+    waiting = [];
+  };
+  for (const part of parts) {
+    waiting.push(part);
+    if (waiting.length >= batch) flush();
+  }
+  flush();
+}
+
+/** `skep btf dump`: the types, as `bpftool btf dump` prints them. */
 export async function dump(invocation: Invocation): Promise<number> {
-  const { path, format } = request(invocation.operands);
-  const bytes = readInput(path);
-  inFile(path, () => {
-    const btf = btfOf(bytes);
+  const request = parseBtfRequest(invocation.operands);
+  const { btf, ids } = await chosenBy(invocation, request);
+  const act = (): void => {
     if (invocation.json) {
-      const types = Array.from({ length: btf.typeCount - 1 }, (_, i) => ({ id: i + 1, ...btf.type(i + 1) }));
-      invocation.printJson(types);
+      if (request.format === 'c') throw usageError('C is no JSON', 'leave --json out');
+      invocation.streams.stdout.write('{"types":[');
+      printJoined(invocation, dumpRawJson(btf, ids), ',');
+      invocation.print(']}');
       return;
     }
-    let lines: string[] = [];
-    for (const line of format === 'c' ? dumpC(btf) : dumpRaw(btf)) {
-      lines.push(line);
-      if (lines.length < batch) continue;
-      invocation.print(lines.join('\n'));
-      lines = [];
-    }
-    if (lines.length > 0) invocation.print(lines.join('\n'));
-  });
+    printJoined(invocation, request.format === 'c' ? dumpC(btf, ids) : dumpRaw(btf, ids), '\n');
+    invocation.print();
+  };
+  if (request.source.kind === 'file') inFile(request.source.path, act);
+  else act();
   return 0;
 }

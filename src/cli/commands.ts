@@ -174,17 +174,29 @@ export const commands: readonly Command[] = [
   },
   {
     name: 'btf dump',
-    usage: '[file] FILE [format raw|c]',
-    operands: [1, 4],
-    summary: 'print the types of an object, or of raw BTF',
+    usage: '[file] FILE | id N | map MAP [key|value|kv|all] | prog PROG [format raw|c]',
+    operands: [1, 6],
+    summary: 'print the types of an object, of raw BTF, or of what a running kernel has',
     details: [
-      'raw lists them as they are numbered. c writes a header for BPF programs, in which every struct has the layout that BTF says.',
+      'raw lists them as they are numbered, as bpftool does. c writes a header for BPF programs, in which every struct has the layout that BTF says.',
+      'id, map and prog ask the running kernel, with --kernel linux. A map or program is given by its id, name or pin. Of a map, the types of keys and values are printed, but all with the word all.',
     ],
-    options: common,
-    json: '[{ id, kind, name, … }]',
+    options: {
+      'base-btf': {
+        value: 'FILE',
+        short: 'B',
+        summary:
+          "the types that a module's go on from (/sys/kernel/btf/vmlinux for those in /sys/kernel/btf)",
+      },
+      kernel,
+      json: { short: 'j', summary: "print JSON, as 'bpftool -j btf dump'" },
+      help,
+    },
+    json: '{ types: [{ id, kind, name, … }] }',
     examples: [
       'skep btf dump firewall.bpf.o',
       'skep btf dump file /sys/kernel/btf/vmlinux format c > vmlinux.h',
+      'skep btf dump --kernel linux map counts kv',
     ],
     run: async (invocation) => (await import('./btf.ts')).dump(invocation),
   },

@@ -66,7 +66,7 @@ export async function dumpLive(invocation: Invocation): Promise<number> {
 }
 
 /** The maps of a kernel, or those that a name, an id or the path of a pin means. */
-function findMaps(kernel: KernelHandle, wanted: string | undefined): BpfMap[] {
+export function findMaps(kernel: KernelHandle, wanted: string | undefined): BpfMap[] {
   if (wanted?.startsWith('/')) return [pinnedMap(kernel, wanted)];
   if (wanted !== undefined && /^\d+$/.test(wanted)) return [kernel.mapById(Number(wanted))];
   const maps: BpfMap[] = [];

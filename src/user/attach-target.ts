@@ -5,12 +5,12 @@
  * called in BTF, is in object/sections.ts.
  */
 import { SkepError } from '../base/errors.ts';
-import { type Btf, readBtf } from '../btf/index.ts';
+import type { Btf } from '../btf/index.ts';
 import { type BtfTarget, findSectionName, sectionTable } from '../object/sections.ts';
 import type { ProgramSpec } from '../object/spec.ts';
 import type { InfoOf } from '../uapi/info.ts';
 import type { System } from '../uapi/seam.ts';
-import { rawBtf } from './open.ts';
+import { btfById } from './kernel-types.ts';
 
 /** The fields of PROG_LOAD that say what is attached to. */
 export interface AttachTarget {
@@ -79,7 +79,7 @@ function inProgram(spec: ProgramSpec, system: System, fd: number): AttachTarget 
   if (info.btfId === undefined || info.btfId === 0) {
     throw missing(spec, `the program that it attaches to, '${info.name}', has no BTF`, 'compile it with -g');
   }
-  const id = readBtf(rawBtf(system, info.btfId)).find(spec.attachTo!, 'func');
+  const id = btfById(system, info.btfId).find(spec.attachTo!, 'func');
   if (id !== undefined) return { attachBtfId: id, attachProgFd: fd };
   throw missing(spec, `the program that it attaches to, '${info.name}', has no function '${spec.attachTo}'`);
 }

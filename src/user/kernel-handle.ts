@@ -2,7 +2,7 @@
  * A kernel as its user sees it: load objects, make maps and programs, open what is pinned or known by its
  * id. It sees nothing but a `System`, so it is the same on every kernel.
  */
-import type { Value } from '../btf/index.ts';
+import type { Btf, Value } from '../btf/index.ts';
 import { encode, type Slots } from '../isa/index.ts';
 import { openObject } from '../object/index.ts';
 import { type CollectionSpec, emptyMap, type MapSpec, type ProgramSpec } from '../object/spec.ts';
@@ -10,6 +10,7 @@ import { type MapTypeName, mapTypes } from '../uapi/map-types.ts';
 import { type ProgTypeName, progTypes } from '../uapi/prog-types.ts';
 import type { System } from '../uapi/seam.ts';
 import type { Collection } from './collection.ts';
+import { btfById } from './kernel-types.ts';
 import { Link } from './link.ts';
 import { type LoadOptions, loadCollection } from './load.ts';
 import { createMap, fillMap } from './load-map.ts';
@@ -104,6 +105,14 @@ export class KernelHandle {
   /** @throws {BpfError} ENOENT where there is no such link */
   linkById(id: number): Link {
     return new Link(this.sys, this.sys.bpf('linkGetFdById', { linkId: id }));
+  }
+
+  /**
+   * The types of a BTF object: of a program, a map or a module, or with id 1 the kernel's.
+   * @throws {BpfError} ENOENT where there is no such BTF
+   */
+  btfById(id: number): Btf {
+    return btfById(this.sys, id);
   }
 
   /** The ids of every map of the kernel, ascending. */

@@ -55,7 +55,8 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
   readonly valueSize: number;
   readonly maxEntries: number;
   readonly flags: number;
-  readonly #types: ElementTypes | undefined;
+  /** Types of its keys and values; undefined for a map without BTF. */
+  readonly types: ElementTypes | undefined;
   #codecs: { key: Codec; value: Codec } | undefined;
 
   /** Made by `Kernel`: takes over `fd`. */
@@ -72,7 +73,7 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
     this.valueSize = info.valueSize ?? 0;
     this.maxEntries = info.maxEntries ?? 0;
     this.flags = info.mapFlags ?? 0;
-    this.#types = types;
+    this.types = types;
   }
 
   /** 'hash', 'percpu_array', …; the number where Linux 6.18 has no such type. */
@@ -129,7 +130,7 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
   /** How many elements there are: walks the map. */
   get size(): number {
     let count = 0;
-    for (const _ of this.#rawEntries()) count++;
+    for (const _ of this.rawEntries()) count++;
     return count;
   }
 
@@ -149,7 +150,7 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
    */
   *entries(): Generator<[K, V]> {
     const { key, value } = this.#codec();
-    for (const [k, v] of this.#rawEntries()) yield [key.decode(k) as K, value.decode(v) as V];
+    for (const [k, v] of this.rawEntries()) yield [key.decode(k) as K, value.decode(v) as V];
   }
 
   [Symbol.iterator](): Generator<[K, V]> {
@@ -173,15 +174,15 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
 
   #codec(): { key: Codec; value: Codec } {
     if (this.#codecs !== undefined) return this.#codecs;
-    const btf = this.#types?.btf;
-    const keyTypeId = this.#types?.keyTypeId ?? 0;
+    const btf = this.types?.btf;
+    const keyTypeId = this.types?.keyTypeId ?? 0;
     const key =
       keyTypeId === 0 && indexedTypes.includes(this.type)
         ? indexCodec
         : elementCodec(keyTypeId, this.keySize, btf);
     const one = fdTypes.includes(this.type)
       ? indexCodec
-      : elementCodec(this.#types?.valueTypeId ?? 0, this.valueSize, btf);
+      : elementCodec(this.types?.valueTypeId ?? 0, this.valueSize, btf);
     const value = perCpuTypes.includes(this.type) ? perCpuCodec(one, this.system.possibleCpus()) : one;
     this.#codecs = { key, value };
     return this.#codecs;
@@ -229,7 +230,8 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
     }
   }
 
-  *#rawEntries(): Generator<[Uint8Array, Uint8Array]> {
+  /** Every element as bytes, as `entries` walks them; of a per-CPU map, a value has 8-byte steps, one a CPU. */
+  *rawEntries(): Generator<[Uint8Array, Uint8Array]> {
     for (const key of this.#rawKeys()) {
       const value = this.#lookup(key);
       if (value !== undefined) yield [key, value];

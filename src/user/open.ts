@@ -1,11 +1,12 @@
 /**
  * Handles for objects that exist already: by an fd, whatever it turns out to be, and lists of ids.
  */
-import { type Btf, readBtf } from '../btf/index.ts';
+import type { Btf } from '../btf/index.ts';
 import { BpfError } from '../uapi/errno.ts';
 import type { InfoOf } from '../uapi/info.ts';
 import type { System } from '../uapi/seam.ts';
 import type { ElementTypes } from './element.ts';
+import { btfById } from './kernel-types.ts';
 import { Link } from './link.ts';
 import { BpfMap } from './map.ts';
 import { Program } from './program.ts';
@@ -74,19 +75,5 @@ function typesOf(system: System, info: InfoOf<'map'>): ElementTypes | undefined 
   const { btfId = 0, btfKeyTypeId: keyTypeId = 0, btfValueTypeId: valueTypeId = 0 } = info;
   if (btfId === 0) return undefined;
   let parsed: Btf | undefined;
-  return { btf: () => (parsed ??= readBtf(rawBtf(system, btfId))), keyTypeId, valueTypeId };
-}
-
-/** The raw BTF of an id. */
-export function rawBtf(system: System, btfId: number): Uint8Array {
-  const fd = system.bpf('btfGetFdById', { btfId });
-  try {
-    const size: InfoOf<'btf'> = { kind: 'btf' };
-    system.bpf('objGetInfoByFd', { bpfFd: fd, info: size });
-    const btf = new Uint8Array(size.btfSize ?? 0);
-    system.bpf('objGetInfoByFd', { bpfFd: fd, info: { kind: 'btf', btf, btfSize: btf.length } });
-    return btf;
-  } finally {
-    system.close(fd);
-  }
+  return { btf: () => (parsed ??= btfById(system, btfId)), keyTypeId, valueTypeId };
 }

@@ -20,7 +20,9 @@ test('btf dump, in both formats and by words in any order', () => {
     skep(['btf', 'dump', 'format', 'c', core]).stdout,
     /\nstruct task_struct \{\n\tint pid;\n\tint tgid;\n\};\n/,
   );
-  const types = JSON.parse(skep(['btf', 'dump', core, '--json']).stdout) as { id: number; name: string }[];
+  const { types } = JSON.parse(skep(['btf', 'dump', core, '--json']).stdout) as {
+    types: { id: number; name: string }[];
+  };
   assert.equal(types.find(({ name }) => name === 'task_struct')?.id, 5);
 });
 
@@ -29,6 +31,11 @@ test('btf dump of what it cannot', () => {
     { args: [core, 'format', 'xml'], code: 2, want: /there is no format 'xml' \(formats are raw and c\)/ },
     { args: [core, 'more'], code: 2, want: /unexpected argument 'more'/ },
     { args: ['format', 'c'], code: 2, want: /wants a FILE/ },
+    { args: ['id', '1'], code: 2, want: /no id to ask for its types \(--kernel linux/ },
+    { args: ['map', 'counts', 'kv', 'format', 'c'], code: 2, want: /no map to ask for its types/ },
+    { args: ['id', 'one', '--kernel', 'linux'], code: 2, want: /'one' is no id/ },
+    { args: [core, '--kernel', 'linux'], code: 2, want: /a FILE with --kernel linux/ },
+    { args: [core, 'format', 'c', '--json'], code: 2, want: /C is no JSON/ },
     {
       args: [fixture('objects/legacy-nobtf.bpf.o')],
       code: 1,
