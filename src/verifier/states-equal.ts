@@ -21,13 +21,17 @@ setScalar(unbound, 0);
 /** Words of ranges and tnum. */
 const RANGE_WORDS = 16;
 
+/** The ids found to be related, of the one comparison that goes on. */
+const oldIds: number[] = [];
+const curIds: number[] = [];
+
+/** Of two states, or of parts of them: one at a time. */
 export class Comparison {
   readonly env: Env;
   readonly exact: Exactness;
   /** Whether a scalar that nothing relied upon equals every other. */
   private readonly lenient: boolean;
-  private readonly oldIds: number[] = [];
-  private readonly curIds: number[] = [];
+  private pairs = 0;
   private tmpId: number;
 
   constructor(env: Env, exact: Exactness) {
@@ -41,12 +45,12 @@ export class Comparison {
   ids(old: number, cur: number): boolean {
     if ((old === 0) !== (cur === 0)) return false;
     if (old === 0) return true;
-    for (let i = 0; i < this.oldIds.length; i++) {
-      if (this.oldIds[i] === old) return this.curIds[i] === cur;
-      if (this.curIds[i] === cur) return false;
+    for (let i = 0; i < this.pairs; i++) {
+      if (oldIds[i] === old) return curIds[i] === cur;
+      if (curIds[i] === cur) return false;
     }
-    this.oldIds.push(old);
-    this.curIds.push(cur);
+    oldIds[this.pairs] = old;
+    curIds[this.pairs++] = cur;
     return true;
   }
 

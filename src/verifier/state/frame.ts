@@ -32,8 +32,9 @@ const SLOT_STEP = 4;
 
 /** Released frames by their capacity in steps. */
 const spareFrames: Frame[][] = [];
-/** Of each capacity, at most so many: 2 MB of the largest. */
-const SPARE_MAX = 256;
+/** Bytes that they may take up, and do. */
+const SPARE_MAX = 1 << 23;
+let spareBytes = 0;
 
 /** The index of a register in a frame's views. */
 export function regAt(reg: number): number {
@@ -101,7 +102,10 @@ export class Frame {
 
   /** A frame with room for so many slots; what it holds is what another left there. */
   private static of(capacity: number): Frame {
-    return spareFrames[capacity / SLOT_STEP]?.pop() ?? new Frame(capacity);
+    const spare = spareFrames[capacity / SLOT_STEP]?.pop();
+    if (spare === undefined) return new Frame(capacity);
+    spareBytes -= spare.i32.buffer.byteLength;
+    return spare;
   }
 
   /** Make sure that slots 0 … slots-1 exist; new ones hold nothing. */
@@ -132,8 +136,10 @@ export class Frame {
 
   /** Nothing refers to it any more: its buffers may be another frame's. */
   release(): void {
-    const spare = (spareFrames[this.capacity / SLOT_STEP] ??= []);
-    if (spare.length < SPARE_MAX) spare.push(this);
+    const bytes = this.i32.buffer.byteLength;
+    if (spareBytes + bytes > SPARE_MAX) return;
+    spareBytes += bytes;
+    (spareFrames[this.capacity / SLOT_STEP] ??= []).push(this);
   }
 
   /** Copy a register, `from` within this frame or another. */
