@@ -64,6 +64,12 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
+// A command's handles end with its process: that one was not closed by hand is no news.
+process.removeAllListeners('warning');
+process.on('warning', ({ name, message }) => {
+  if (name !== 'SkepWarning') process.stderr.write(`${name}: ${message}\n`);
+});
+
 try {
   process.exitCode = await main(process.argv.slice(2), process);
 } catch (error) {

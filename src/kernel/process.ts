@@ -34,6 +34,7 @@ export class Process implements System {
   readonly #kernel: KernelState;
   readonly #fds = new FdTable();
   readonly #caller: Caller;
+  readonly #mappings = new Set<Mapping>();
   #ended = false;
 
   constructor(init: ProcessInit) {
@@ -56,9 +57,11 @@ export class Process implements System {
     return file;
   }
 
-  /** Closes every fd. Nothing can be done with the process afterwards (ESRCH); ending it again does nothing. */
+  /** Closes every fd and mapping. Nothing can be done with the process afterwards (ESRCH); ending it again does nothing. */
   end(): void {
     this.#ended = true;
+    for (const mapping of this.#mappings) mapping.unmap();
+    this.#mappings.clear();
     this.#fds.closeAll();
   }
 
@@ -91,7 +94,17 @@ export class Process implements System {
 
   mmap(fd: number, options: { length: number; offset: number; writable: boolean }): Mapping {
     this.#alive('mmap');
-    return mapMemory(this.#openFile(fd, 'mmap'), options, this.#kernel.memory);
+    const mapping = mapMemory(this.#openFile(fd, 'mmap'), options, this.#kernel.memory);
+    this.#mappings.add(mapping);
+    return {
+      get bytes() {
+        return mapping.bytes;
+      },
+      unmap: () => {
+        this.#mappings.delete(mapping);
+        mapping.unmap();
+      },
+    };
   }
 
   async wait(

@@ -6,6 +6,58 @@ import { SkepError } from '../base/errors.ts';
 import { BpfError } from '../uapi/errno.ts';
 import type { System } from '../uapi/seam.ts';
 
+/** What is left of a handle that nobody has any more. It must not keep a whole embedded kernel in memory. */
+interface Forgotten {
+  readonly system: WeakRef<System>;
+  readonly fd: number;
+  readonly what: string;
+}
+
+/**
+ * A handle that is collected while it is open would hold its fd, and the object with it, until the process ends:
+ * it is closed, and a warning says that somebody forgot to.
+ */
+const forgotten = new FinalizationRegistry<Forgotten>(({ system, fd, what }) => {
+  try {
+    // Without the system there is no fd: an embedded kernel went as a whole.
+    const owner = system.deref();
+    if (owner === undefined) return;
+    owner.close(fd);
+    warn(what);
+  } catch (error) {
+    // Its process has ended, and its fds with it.
+    if (!(error instanceof BpfError)) throw error;
+  }
+});
+
+/** The same for what holds fds of its own: `release` must not refer to `owner`. Call what is returned at its close. */
+export function closeWhenForgotten(owner: object, what: string, release: () => void): () => void {
+  const token = {};
+  forgottenReaders.register(owner, { what, release }, token);
+  return () => {
+    forgottenReaders.unregister(token);
+  };
+}
+
+const forgottenReaders = new FinalizationRegistry<{ what: string; release: () => void }>(
+  ({ what, release }) => {
+    release();
+    warn(what);
+  },
+);
+
+interface Host {
+  readonly process?: { emitWarning?(text: string, type: string): void };
+}
+
+/** As the runtime has it: Node's warnings can be listened to and silenced. */
+function warn(what: string): void {
+  const text = `${what} was never closed; it is closed now that nothing refers to it`;
+  const { process } = globalThis as Host;
+  if (process?.emitWarning !== undefined) process.emitWarning(text, 'SkepWarning');
+  else console.warn(`skep: ${text}`);
+}
+
 export abstract class Handle {
   /** What it is, for messages: `map 'blocked'`. */
   readonly what: string;
@@ -16,6 +68,7 @@ export abstract class Handle {
     this.system = system;
     this.#fd = fd;
     this.what = what;
+    forgotten.register(this, { system: new WeakRef(system), fd, what }, this);
   }
 
   /**
@@ -40,6 +93,7 @@ export abstract class Handle {
     const fd = this.#fd;
     this.#fd = undefined;
     if (fd === undefined) return;
+    forgotten.unregister(this);
     try {
       this.system.close(fd);
     } catch (error) {

@@ -1,18 +1,32 @@
 /**
- * A live map: get, set, delete and walk it with typed keys and values. Everything goes through bpf(2)
- * element commands, so it works alike on every kernel.
+ * A live map: get, set, delete and walk it with typed keys and values, one by one or many in a call; queues and
+ * filters; its memory, where that can be shared; readers of the kinds that are buffers. It works alike on every
+ * kernel. Leaves out how walks and batches go (map-walk.ts).
  */
+import { concatBytes, roundUp } from '../base/bytes.ts';
 import { SkepError } from '../base/errors.ts';
 import type { Codec, Value } from '../btf/index.ts';
-import { BpfError } from '../uapi/errno.ts';
+import type { Cmd } from '../uapi/commands.ts';
+import type { Errno } from '../uapi/errno.ts';
 import type { InfoOf } from '../uapi/info.ts';
-import { mapTypeName, mapTypes } from '../uapi/map-types.ts';
-import type { System } from '../uapi/seam.ts';
+import { type MapTypeName, mapTypeName, mapTypes } from '../uapi/map-types.ts';
+import type { Mapping, System } from '../uapi/seam.ts';
 import { type ElementTypes, elementCodec, indexCodec, perCpuCodec } from './element.ts';
 import { Handle } from './handle.ts';
+import { mapInfo, owning, typesOf } from './map-open.ts';
+import { errnoOf, found, readBatches, removeAll, type Walked, walkKeys, writeAll } from './map-walk.ts';
+import { MappedArray } from './mapped-array.ts';
+import { PerfBuffer } from './perf-buffer.ts';
+import { copyRecord, type ReadOptions, recordDecoder } from './reading.ts';
+import { RingBuffer } from './ring-buffer.ts';
+import { UserRingBuffer } from './user-ring-buffer.ts';
 
 /** BPF_ANY, BPF_NOEXIST, BPF_EXIST. */
 const updateFlags = { any: 0n, noexist: 1n, exist: 2n } as const;
+
+type ReadElement = Extract<Cmd, 'mapLookupElem' | 'mapLookupAndDeleteElem'>;
+/** How a kernel says that it cannot take elements out of a kind of map in one step. */
+const noTake: readonly Errno[] = ['EINVAL', 'ENOTSUPP', 'ENOTSUP'];
 
 /** Whether `set` may create the element, must, or must not. */
 export type UpdateMode = keyof typeof updateFlags;
@@ -39,6 +53,15 @@ export const fdTypes: readonly number[] = [
   mapTypes.array_of_maps.id,
   mapTypes.hash_of_maps.id,
 ];
+/** BPF_F_MMAPABLE. */
+const F_MMAPABLE = 1 << 10;
+
+export interface PerfReadOptions extends ReadOptions {
+  /** Pages of data for each CPU, a power of two. Default 16. */
+  readonly pages?: number | undefined;
+  /** Told of samples that found no room. */
+  readonly onLost?: ((cpu: number, count: number) => void) | undefined;
+}
 
 /**
  * A map. Integers of up to 32 bits are numbers, 64-bit ones bigints, structs objects; per-CPU values are
@@ -58,6 +81,9 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
   /** Types of its keys and values; undefined for a map without BTF. */
   readonly types: ElementTypes | undefined;
   #codecs: { key: Codec; value: Codec } | undefined;
+  #shared: { readonly mapping: Mapping; readonly writable: boolean } | undefined;
+  /** Where `get` has values put, which it does not hand out. */
+  #scratch: Uint8Array | undefined;
 
   /** Made by `Kernel`: takes over `fd`. */
   constructor(
@@ -81,30 +107,25 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
     return mapTypeName(this.type) ?? String(this.type);
   }
 
-  /** The value of `key`, or undefined. */
-  get(key: K | KIn): V | undefined {
-    const bytes = this.#lookup(this.#encodeKey(key));
-    return bytes === undefined ? undefined : (this.#codec().value.decode(bytes) as V);
+  /** The value of `key`, or undefined. In a map of maps that is the inner map's id; see `inner`. */
+  get(key: K): V | undefined {
+    const { value } = this.#codec();
+    const bytes = (this.#scratch ??= new Uint8Array(value.size));
+    return this.#read('mapLookupElem', this.#encodeKey(key), bytes) ? (value.decode(bytes) as V) : undefined;
   }
 
-  has(key: K | KIn): boolean {
-    return this.#lookup(this.#encodeKey(key)) !== undefined;
+  has(key: K): boolean {
+    return this.rawValue(key) !== undefined;
   }
 
   /**
-   * Writes an element. A program array takes a `Program` as its value.
+   * Writes an element. A program array takes a `Program` as its value, a map of maps a map.
    * @throws {BpfError} E2BIG where the map is full or the index beyond its end, EEXIST and ENOENT by `mode`,
    * EPERM where the map is frozen
    * @throws {SkepError} 'value' where key or value do not fit their type
    */
-  set(key: K | KIn, value: V | VIn | Handle, mode: UpdateMode = 'any'): this {
-    const attr = {
-      mapFd: this.fd,
-      key: this.#encodeKey(key),
-      value: this.#encodeValue(value),
-      flags: updateFlags[mode],
-    };
-    this.system.bpf('mapUpdateElem', attr);
+  set(key: K, value: V | Handle, mode: UpdateMode = 'any'): this {
+    this.#write(this.#encodeKey(key), this.#encodeValue(value), mode);
     return this;
   }
 
@@ -112,31 +133,45 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
    * Removes an element; false where there was none.
    * @throws {BpfError} EINVAL for arrays, whose elements are always there
    */
-  delete(key: K | KIn): boolean {
+  delete(key: K): boolean {
+    const attr = { mapFd: this.fd, key: this.#encodeKey(key) };
+    return found(() => this.system.bpf('mapDeleteElem', attr));
+  }
+
+  /**
+   * Takes an element out: its value, or undefined where there was none. In one step where the kernel can do that
+   * with this kind of map; else what comes in between is lost.
+   */
+  take(key: K): V | undefined {
+    const bytes = this.#encodeKey(key);
+    const { value } = this.#codec();
+    const buffer = new Uint8Array(value.size);
     try {
-      this.system.bpf('mapDeleteElem', { mapFd: this.fd, key: this.#encodeKey(key) });
-      return true;
+      if (!this.#read('mapLookupAndDeleteElem', bytes, buffer)) return undefined;
     } catch (error) {
-      if (error instanceof BpfError && error.errno === 'ENOENT') return false;
-      throw error;
+      if (!noTake.includes(errnoOf(error))) throw error;
+      if (!this.#read('mapLookupElem', bytes, buffer)) return undefined;
+      this.system.bpf('mapDeleteElem', { mapFd: this.fd, key: bytes });
     }
+    return value.decode(buffer) as V;
   }
 
   /** Removes every element. */
   clear(): void {
-    for (const key of this.keys()) this.delete(key);
+    const keys = [...walkKeys(this.#walked())];
+    removeAll(this.#walked(), concatBytes(keys));
   }
 
   /** How many elements there are: walks the map. */
   get size(): number {
     let count = 0;
-    for (const _ of this.rawEntries()) count++;
+    for (const _ of walkKeys(this.#walked())) count++;
     return count;
   }
 
   *keys(): Generator<K> {
     const { key } = this.#codec();
-    for (const bytes of this.#rawKeys()) yield key.decode(bytes) as K;
+    for (const bytes of walkKeys(this.#walked())) yield key.decode(bytes) as K;
   }
 
   *values(): Generator<V> {
@@ -157,19 +192,237 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
     return this.entries();
   }
 
+  /** Every element, read in batches where the kernel has those for this kind of map. */
+  getAll(): [K, V][] {
+    return this.#readAll('mapLookupBatch') ?? [...this.entries()];
+  }
+
+  /** Takes every element out, in batches where the kernel has those: none is lost in between. */
+  takeAll(): [K, V][] {
+    const taken = this.#readAll('mapLookupAndDeleteBatch');
+    if (taken !== undefined) return taken;
+    const entries: [K, V][] = [];
+    for (const key of this.keys()) {
+      const value = this.take(key);
+      if (value !== undefined) entries.push([key, value]);
+    }
+    return entries;
+  }
+
+  /**
+   * Writes many elements, in batches where the kernel has those.
+   * @throws {BpfError} as `set`; the elements before the one in question are written
+   */
+  setAll(entries: Iterable<readonly [K, V | Handle]>, mode: UpdateMode = 'any'): this {
+    const keys: Uint8Array[] = [];
+    const values: Uint8Array[] = [];
+    for (const [key, value] of entries) {
+      keys.push(this.#encodeKey(key));
+      values.push(this.#encodeValue(value));
+    }
+    const flags = updateFlags[mode];
+    writeAll(this.#walked(), { keys: concatBytes(keys), values: concatBytes(values), flags });
+    return this;
+  }
+
+  /** Removes the elements of many keys; how many there were. */
+  deleteAll(keys: Iterable<K>): number {
+    return removeAll(this.#walked(), concatBytes(Array.from(keys, (key) => this.#encodeKey(key))));
+  }
+
+  /**
+   * Puts a value into a queue, a stack or a Bloom filter, which have no keys.
+   * @throws {BpfError} E2BIG where it is full
+   */
+  push(value: V): this {
+    this.#write(undefined, this.#encodeValue(value), 'any');
+    return this;
+  }
+
+  /** Takes the next value out of a queue or a stack; undefined where it is empty. */
+  pop(): V | undefined {
+    return this.#next('mapLookupAndDeleteElem');
+  }
+
+  /** The value that `pop` would take. */
+  peek(): V | undefined {
+    return this.#next('mapLookupElem');
+  }
+
+  /** Whether a Bloom filter may have the value; false is certain. */
+  mayHave(value: V): boolean {
+    return this.#read('mapLookupElem', undefined, this.#encodeValue(value));
+  }
+
+  /** The map that a map of maps holds for `key`, to be closed by the caller; undefined where there is none. */
+  inner<IK = Value, IV = Value>(key: K): BpfMap<IK, IV> | undefined {
+    const bytes = new Uint8Array(4);
+    if (!this.#read('mapLookupElem', this.#encodeKey(key), bytes)) return undefined;
+    const mapId = new DataView(bytes.buffer).getUint32(0, true);
+    const fd = this.system.bpf('mapGetFdById', { mapId });
+    return owning(this.system, fd, () => {
+      const info = mapInfo(this.system, fd);
+      return new BpfMap<IK, IV>(this.system, fd, { info, types: typesOf(this.system, info) });
+    });
+  }
+
   /** Forbids further writes from user space (BPF_MAP_FREEZE). */
   freeze(): void {
+    this.#unshare();
     this.system.bpf('mapFreeze', { mapFd: this.fd });
   }
 
+  /** Whether `mmap` can share its memory. */
+  get mmapable(): boolean {
+    return this.type === mapTypes.array.id && (this.flags & F_MMAPABLE) !== 0;
+  }
+
+  /**
+   * The values of an array in memory that is shared with programs. It stays when the map's handle is closed.
+   * @throws {BpfError} EINVAL or ENOTSUPP for a map that was not made with BPF_F_MMAPABLE, EPERM where it is frozen
+   */
+  mmap({ writable = true }: { writable?: boolean } = {}): MappedArray<V> {
+    const { value } = this.#codec();
+    const length = roundUp(this.valueSize, 8) * this.maxEntries;
+    const mapping = this.system.mmap(this.fd, { length, offset: 0, writable });
+    return new MappedArray({ mapping, codec: value, length: this.maxEntries, what: this.what });
+  }
+
+  /**
+   * The bytes of an array's values, shared with programs, mapped once for as long as the handle is open; undefined
+   * where they cannot be.
+   */
+  sharedBytes(mode: 'read' | 'write'): Uint8Array | undefined {
+    const { fd } = this;
+    if (!this.mmapable) return undefined;
+    const writable = mode === 'write';
+    if (this.#shared === undefined || (writable && !this.#shared.writable)) {
+      const length = roundUp(this.valueSize, 8) * this.maxEntries;
+      try {
+        const mapping = this.system.mmap(fd, { length, offset: 0, writable });
+        this.#unshare();
+        this.#shared = { mapping, writable };
+      } catch (error) {
+        // Frozen, or read-only: the usual calls have better errors.
+        errnoOf(error);
+        return undefined;
+      }
+    }
+    return this.#shared.mapping.bytes;
+  }
+
+  override close(): void {
+    this.#unshare();
+    super.close();
+  }
+
+  #unshare(): void {
+    this.#shared?.mapping.unmap();
+    this.#shared = undefined;
+  }
+
+  /**
+   * A reader of a ring buffer. With a type, records are values of it.
+   * @throws {SkepError} 'no-type' where the object has no such type
+   * @throws {BpfError} where it is no ring buffer, or cannot be mapped
+   */
+  ringBuffer<T = Uint8Array>({ type }: ReadOptions = {}): RingBuffer<T> {
+    const decode = this.#decoder<T>(type);
+    const { maxEntries: capacity } = this;
+    this.#want('ringbuf');
+    return new RingBuffer({ system: this.system, map: this, capacity, decode });
+  }
+
+  /**
+   * A reader of a perf event array that programs write samples into: makes its events, one a CPU.
+   * @throws {SkepError} 'no-type' where the object has no such type
+   * @throws {BpfError} where events cannot be opened: EACCES, EMFILE, ENOMEM
+   */
+  perfBuffer<T = Uint8Array>({ type, pages = 16, onLost }: PerfReadOptions = {}): PerfBuffer<T> {
+    const decode = this.#decoder<T>(type);
+    const { maxEntries: entries } = this;
+    this.#want('perf_event_array');
+    return new PerfBuffer({ system: this.system, map: this, entries, pages, onLost, decode });
+  }
+
+  /** A writer into a ring buffer that a program drains. */
+  userRingBuffer(): UserRingBuffer {
+    const { maxEntries: capacity } = this;
+    this.#want('user_ringbuf');
+    return new UserRingBuffer({ system: this.system, map: this, capacity });
+  }
+
+  /** Every element as bytes, as `entries` walks them; of a per-CPU map, a value has 8-byte steps, one a CPU. */
+  *rawEntries(): Generator<[Uint8Array, Uint8Array]> {
+    const { size } = this.#codec().value;
+    for (const key of walkKeys(this.#walked())) {
+      const value = new Uint8Array(size);
+      if (this.#read('mapLookupElem', key, value)) yield [key, value];
+    }
+  }
+
   /** The bytes of an element's value; undefined where there is no such element. */
-  rawValue(key: K | KIn): Uint8Array | undefined {
-    return this.#lookup(this.#encodeKey(key));
+  rawValue(key: K): Uint8Array | undefined {
+    const bytes = new Uint8Array(this.#codec().value.size);
+    return this.#read('mapLookupElem', this.#encodeKey(key), bytes) ? bytes : undefined;
   }
 
   /** Writes an element's value as bytes. */
-  setRawValue(key: K | KIn, value: Uint8Array): void {
-    this.system.bpf('mapUpdateElem', { mapFd: this.fd, key: this.#encodeKey(key), value, flags: 0n });
+  setRawValue(key: K, value: Uint8Array): void {
+    this.#write(this.#encodeKey(key), value, 'any');
+  }
+
+  #want(kind: MapTypeName): void {
+    if (this.type === mapTypes[kind].id) return;
+    throw new SkepError({
+      code: 'map-kind',
+      message: `${this.what} is of type ${this.typeName}, not ${kind}`,
+    });
+  }
+
+  #decoder<T>(type: string | undefined): (bytes: Uint8Array) => T {
+    if (type === undefined) return copyRecord as (bytes: Uint8Array) => T;
+    return recordDecoder(this.what, this.types?.btf, type);
+  }
+
+  #walked(): Walked {
+    const { system, fd, what, type, keySize, maxEntries } = this;
+    return { system, fd, what, type, keySize, maxEntries, valueSize: this.#codec().value.size };
+  }
+
+  #readAll(cmd: 'mapLookupBatch' | 'mapLookupAndDeleteBatch'): [K, V][] | undefined {
+    const { key, value } = this.#codec();
+    const entries: [K, V][] = [];
+    for (const batch of readBatches(this.#walked(), cmd)) {
+      if (batch === undefined) return undefined;
+      for (let i = 0; i < batch.count; i++) {
+        const k = key.decode(batch.keys.subarray(i * key.size, (i + 1) * key.size));
+        const v = value.decode(batch.values.subarray(i * value.size, (i + 1) * value.size));
+        entries.push([k as K, v as V]);
+      }
+    }
+    return entries;
+  }
+
+  #next(cmd: ReadElement): V | undefined {
+    const { value } = this.#codec();
+    const bytes = new Uint8Array(value.size);
+    return this.#read(cmd, undefined, bytes) ? (value.decode(bytes) as V) : undefined;
+  }
+
+  /** Reads a value into `value`; false where there is no such element. */
+  #read(cmd: ReadElement, key: Uint8Array | undefined, value: Uint8Array): boolean {
+    try {
+      this.system.bpf(cmd, { mapFd: this.fd, key, value });
+      return true;
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return false;
+      throw error;
+    }
+  }
+
+  #write(key: Uint8Array | undefined, value: Uint8Array, mode: UpdateMode): void {
+    this.system.bpf('mapUpdateElem', { mapFd: this.fd, key, value, flags: updateFlags[mode] });
   }
 
   #codec(): { key: Codec; value: Codec } {
@@ -207,65 +460,4 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
         : error;
     }
   }
-
-  #lookup(key: Uint8Array): Uint8Array | undefined {
-    const value = new Uint8Array(this.#codec().value.size);
-    try {
-      this.system.bpf('mapLookupElem', { mapFd: this.fd, key, value });
-      return value;
-    } catch (error) {
-      if (error instanceof BpfError && error.errno === 'ENOENT') return undefined;
-      throw error;
-    }
-  }
-
-  #nextKey(key: Uint8Array | undefined): Uint8Array | undefined {
-    const nextKey = new Uint8Array(this.keySize);
-    try {
-      this.system.bpf('mapGetNextKey', { mapFd: this.fd, key, nextKey });
-      return nextKey;
-    } catch (error) {
-      if (error instanceof BpfError && error.errno === 'ENOENT') return undefined;
-      throw error;
-    }
-  }
-
-  /** Every element as bytes, as `entries` walks them; of a per-CPU map, a value has 8-byte steps, one a CPU. */
-  *rawEntries(): Generator<[Uint8Array, Uint8Array]> {
-    for (const key of this.#rawKeys()) {
-      const value = this.#lookup(key);
-      if (value !== undefined) yield [key, value];
-    }
-  }
-
-  /**
-   * Walks by MAP_GET_NEXT_KEY. The next key is fetched before one is handed out, so that deleting that one
-   * does not lose the place; where the place is lost all the same, a hash map starts again from its first
-   * key, and the keys that were seen are passed over.
-   */
-  *#rawKeys(): Generator<Uint8Array> {
-    const seen = indexedTypes.includes(this.type) ? undefined : new Set<string>();
-    let steps = 0;
-    let key = this.#nextKey(undefined);
-    while (key !== undefined) {
-      const fresh = seen === undefined || addKey(seen, key);
-      if (++steps > 4 * this.maxEntries + 64) {
-        throw new SkepError({
-          code: 'map-changing',
-          message: `${this.what} changes faster than it can be walked`,
-        });
-      }
-      const next: Uint8Array | undefined = this.#nextKey(key);
-      if (fresh) yield key;
-      key = next;
-    }
-  }
-}
-
-/** Adds a key to the set; false where it was in it. */
-function addKey(seen: Set<string>, key: Uint8Array): boolean {
-  const text = String.fromCharCode(...key);
-  if (seen.has(text)) return false;
-  seen.add(text);
-  return true;
 }

@@ -1,21 +1,19 @@
 /**
  * Handles for objects that exist already: by an fd, whatever it turns out to be, and lists of ids.
  */
-import type { Btf } from '../btf/index.ts';
 import { BpfError } from '../uapi/errno.ts';
 import type { InfoOf } from '../uapi/info.ts';
 import type { System } from '../uapi/seam.ts';
 import type { ElementTypes } from './element.ts';
-import { btfById } from './kernel-types.ts';
 import { Link } from './link.ts';
 import { BpfMap } from './map.ts';
+import { mapInfo, owning, typesOf } from './map-open.ts';
 import { Program } from './program.ts';
 
 /** A handle on a map's fd, which is closed where that fails. Without `types`, the kernel is asked for them. */
 export function mapFromFd(system: System, fd: number, types?: ElementTypes): BpfMap {
   return owning(system, fd, () => {
-    const info: InfoOf<'map'> = { kind: 'map' };
-    system.bpf('objGetInfoByFd', { bpfFd: fd, info });
+    const info = mapInfo(system, fd);
     return new BpfMap(system, fd, { info, types: types ?? typesOf(system, info) });
   });
 }
@@ -59,21 +57,4 @@ export function listIds(system: System, cmd: 'mapGetNextId' | 'progGetNextId' | 
     if (error instanceof BpfError && error.errno === 'ENOENT') return ids;
     throw error;
   }
-}
-
-function owning<T>(system: System, fd: number, make: () => T): T {
-  try {
-    return make();
-  } catch (error) {
-    system.close(fd);
-    throw error;
-  }
-}
-
-/** The types of a map that came with BTF, read back from the kernel when they are needed. */
-function typesOf(system: System, info: InfoOf<'map'>): ElementTypes | undefined {
-  const { btfId = 0, btfKeyTypeId: keyTypeId = 0, btfValueTypeId: valueTypeId = 0 } = info;
-  if (btfId === 0) return undefined;
-  let parsed: Btf | undefined;
-  return { btf: () => (parsed ??= btfById(system, btfId)), keyTypeId, valueTypeId };
 }

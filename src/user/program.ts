@@ -68,6 +68,7 @@ export class Program extends Handle {
   readonly type: number;
   /** What its ELF section says to attach to: 'raw_syscalls/sys_enter'. */
   readonly attachTo: string | undefined;
+  readonly #links = new Set<Link>();
   /** What the verifier said, where `load()` was asked for a log. */
   readonly log: string;
 
@@ -159,7 +160,15 @@ export class Program extends Handle {
    * @throws {BpfError} ENODEV or ENOENT where there is no such target, EBUSY where it is taken
    */
   attach(options: AttachOptions = {}): Link {
-    return new Link(this.system, attachProgram(this.system, this, options), `link of ${this.what}`);
+    const link = new Link(this.system, attachProgram(this.system, this, options), `link of ${this.what}`);
+    this.#keep(link);
+    return link;
+  }
+
+  /** A link that its caller forgets lasts as long as the program's handle, and is not collected before. */
+  #keep(link: Link): void {
+    for (const each of this.#links) if (each.closed) this.#links.delete(each);
+    this.#links.add(link);
   }
 
   #info(buffers: Partial<InfoOf<'prog'>>): InfoOf<'prog'> {

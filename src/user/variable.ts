@@ -36,19 +36,28 @@ export class Variable<T = Value> {
   }
 
   /**
-   * Writes it by writing its section back whole: what a program writes to a neighbour in between is lost.
+   * Writes it. Where its section cannot be mapped into memory, that is by writing the section back whole: what a
+   * program writes to a neighbour in between is lost.
    * @throws {BpfError} EPERM for a constant, which is frozen since the load
    */
   set(value: T): void {
     const bytes = encodeFor(this.#spec, this.#codec, value as Value);
+    const shared = this.#shared('write');
+    if (shared !== undefined) {
+      shared.set(bytes, this.#spec.offset);
+      return;
+    }
     const section = this.#section();
     section.set(bytes, this.#spec.offset);
-    if (this.#memory === undefined) this.#map.setRawValue(0, section);
+    this.#map.setRawValue(0, section);
   }
 
   #section(): Uint8Array {
-    if (this.#memory !== undefined) return this.#memory.bytes;
-    return this.#map.rawValue(0) ?? new Uint8Array(this.#map.valueSize);
+    return this.#shared('read') ?? this.#map.rawValue(0) ?? new Uint8Array(this.#map.valueSize);
+  }
+
+  #shared(mode: 'read' | 'write'): Uint8Array | undefined {
+    return this.#memory?.bytes ?? this.#map.sharedBytes(mode);
   }
 }
 

@@ -1,0 +1,71 @@
+/**
+ * What readers of ring buffers and perf buffers share: how a record gets its type, errors, and giving way to
+ * the rest of the program.
+ */
+import { SkepError } from '../base/errors.ts';
+import { type Btf, codec } from '../btf/index.ts';
+
+export interface WaitOptions {
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ReadOptions {
+  /** The struct (or typedef) of the object's BTF that records are: `'event'`. Without it they are bytes. */
+  readonly type?: string | undefined;
+}
+
+/** A copy, for readers that were told no type. */
+export const copyRecord = (bytes: Uint8Array): Uint8Array => bytes.slice();
+
+/**
+ * Makes values of records of a type. What a record has behind the type's bytes (padding, a flexible array) is
+ * left out.
+ * @throws {SkepError} 'no-type' where the object has no such type
+ */
+export function recordDecoder<T>(
+  what: string,
+  btf: (() => Btf) | undefined,
+  name: string,
+): (bytes: Uint8Array) => T {
+  const found = btf === undefined ? undefined : findRecordType(btf(), name);
+  if (btf === undefined || found === undefined) {
+    throw new SkepError({
+      code: 'no-type',
+      where: what,
+      message: `there is no type '${name}'`,
+      hint:
+        btf === undefined
+          ? 'the map was not loaded with an object that has BTF: read bytes instead'
+          : 'name a struct of the object, without the word struct',
+    });
+  }
+  const { size, decode } = codec(btf(), found);
+  return (bytes) => {
+    if (bytes.length >= size) return decode(bytes.subarray(0, size)) as T;
+    throw new SkepError({
+      code: 'record',
+      where: what,
+      message: `a record of ${bytes.length} bytes, ${name} has ${size}`,
+    });
+  };
+}
+
+const recordKinds: readonly string[] = ['struct', 'union', 'typedef', 'int', 'enum', 'enum64'];
+
+function findRecordType(btf: Btf, name: string): number | undefined {
+  return btf.findAll(name).find((id) => recordKinds.includes(btf.kind(id)));
+}
+
+export function closedError(what: string): SkepError {
+  return new SkepError({ code: 'closed', message: `the reader of ${what} is closed` });
+}
+
+/** Lets timers, sockets and other readers run: promises alone never give them a turn. */
+export function breathe(): Promise<void> {
+  const { setImmediate } = globalThis as { setImmediate?: (run: () => void) => void };
+  return new Promise((resolve) => {
+    if (setImmediate !== undefined) setImmediate(resolve);
+    else setTimeout(resolve, 0);
+  });
+}
