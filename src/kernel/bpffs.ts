@@ -57,6 +57,22 @@ export class BpfFs {
     parent.children.set(name, { children: new Map() });
   }
 
+  /**
+   * Makes a directory and those above it, unless they are there.
+   * @throws {BpfError} as mkdir, but for EEXIST
+   */
+  makeFolder(path: string): void {
+    for (let end = path.indexOf('/', BPFFS_ROOT.length + 1); ; end = path.indexOf('/', end + 1)) {
+      const part = end < 0 ? path : path.slice(0, end);
+      try {
+        this.mkdir(part);
+      } catch (error) {
+        if (!(error instanceof BpfError) || error.errno !== 'EEXIST') throw error;
+      }
+      if (end < 0) return;
+    }
+  }
+
   /** @throws {BpfError} ENOENT, ENOTDIR, ENOTEMPTY; EBUSY for the root */
   rmdir(path: string): void {
     const entry = this.#find(path, 'rmdir');

@@ -157,6 +157,11 @@ export class Process implements System {
     return this.#fds.install(new PerfEvent(tracepoint));
   }
 
+  makeFolder(path: string): void {
+    this.#alive('mkdir');
+    this.#kernel.bpffs.makeFolder(path);
+  }
+
   resolveTarget(kind: TargetKind, name: string): number {
     this.#alive('resolveTarget');
     const { devices, tracepoints } = this.#kernel;

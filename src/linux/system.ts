@@ -2,7 +2,7 @@
  * The running Linux kernel behind the seam: bpf(2) and what else user space does to BPF objects, on behalf of
  * this process. What it made lasts as long as its fds, which are this process's own.
  */
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { type BpfAttr, type Cmd, commands } from '../uapi/commands.ts';
 import { BpfError, type Errno, errnoName } from '../uapi/errno.ts';
@@ -23,7 +23,14 @@ import { Marshaller } from './marshal.ts';
 import { liftMemlock } from './memlock.ts';
 import { routeNetlink } from './netlink.ts';
 import { openPerfEvent } from './perf-event.ts';
-import { readKernelBtf, readPossibleCpus, readSymbolAddress, resolveTarget, versionCode } from './targets.ts';
+import {
+  fileError,
+  readKernelBtf,
+  readPossibleCpus,
+  readSymbolAddress,
+  resolveTarget,
+  versionCode,
+} from './targets.ts';
 import { readTracePipe } from './trace-pipe.ts';
 import { EpollWatch, waitReadable } from './wait.ts';
 
@@ -162,6 +169,14 @@ export class LinuxSystem implements System {
 
   symbolAddress(name: string): bigint | undefined {
     return readSymbolAddress(name);
+  }
+
+  makeFolder(path: string): void {
+    try {
+      mkdirSync(path, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw fileError(error, path);
+    }
   }
 
   kernelConfig(): string | undefined {

@@ -5,8 +5,10 @@
  */
 import { Reader } from '../base/bytes.ts';
 import { type ElfSection, sectionFlags } from '../elf/elf.ts';
+import { progTypes } from '../uapi/prog-types.ts';
+import { sha1Hex } from './sha1.ts';
 import { badObject, type ObjectSource, type PlacedMap, within } from './source.ts';
-import { emptyMap, type MapSpec } from './spec.ts';
+import { emptyMap, type MapSpec, type ProgramSpec } from './spec.ts';
 
 /** struct bpf_map_def: type, key_size, value_size, max_entries, map_flags. */
 const plainSize = 20;
@@ -27,7 +29,7 @@ interface Legacy {
   readonly innerIndex: number;
 }
 
-function setPinning(spec: MapSpec, pinning: number): void {
+function setPinning(spec: MapSpec, pinning: number, file: Uint8Array): void {
   switch (pinning) {
     case tcPinnings.none:
       return;
@@ -36,17 +38,19 @@ function setPinning(spec: MapSpec, pinning: number): void {
       spec.pinFolder = 'tc/globals';
       return;
     case tcPinnings.object:
-      throw badObject(
-        'it is pinned in a folder of its object (PIN_OBJECT_NS), which is not supported',
-        undefined,
-        'pin it with PIN_GLOBAL_NS',
-      );
+      spec.pinning = 'byName';
+      spec.pinFolder = `tc/${sha1Hex(file)}`;
+      return;
     default:
       throw badObject(`pinning ${pinning} is unknown: it is of a table of tc's configuration`);
   }
 }
 
-function readLegacy(section: ElfSection, place: { name: string; offset: number; end: number }): Legacy {
+function readLegacy(
+  section: ElfSection,
+  place: { name: string; offset: number; end: number },
+  file: Uint8Array,
+): Legacy {
   const size = place.end - place.offset;
   const bytes = new Reader(section.data, `section '${section.name}'`).slice(place.offset, size);
   const isTc = size === tcSizes.first || size === tcSizes.withInner;
@@ -67,7 +71,7 @@ function readLegacy(section: ElfSection, place: { name: string; offset: number; 
     maxEntries: reader.u32(12),
     flags: size >= plainSize ? reader.u32(16) : 0,
   };
-  if (isTc) setPinning(spec, reader.u32(24));
+  if (isTc) setPinning(spec, reader.u32(24), file);
   const hasInner = size === tcSizes.withInner;
   return {
     spec,
@@ -104,7 +108,7 @@ function nest(maps: readonly Legacy[]): void {
 }
 
 /** The maps of sections `maps` and `maps/…`. */
-export function legacyMaps({ elf }: ObjectSource): PlacedMap[] {
+export function legacyMaps({ elf, bytes }: ObjectSource): PlacedMap[] {
   const sections = elf.sections.filter(
     ({ name, flags }) => (name === 'maps' || name.startsWith('maps/')) && (flags & sectionFlags.alloc) !== 0,
   );
@@ -113,11 +117,41 @@ export function legacyMaps({ elf }: ObjectSource): PlacedMap[] {
     const symbols = elf.symbolsIn(section).filter(({ name }) => name !== '');
     return symbols.map(({ name, value }, i): PlacedMap => {
       const end = symbols[i + 1]?.value ?? section.size;
-      const map = within(`map '${name}'`, () => readLegacy(section, { name, offset: value, end }));
+      const map = within(`map '${name}'`, () => readLegacy(section, { name, offset: value, end }, bytes));
       found.push(map);
-      return { spec: map.spec, section, offset: value, isData: false };
+      return {
+        spec: map.spec,
+        section,
+        offset: value,
+        isData: false,
+        ...(map.id === 0 ? {} : { tcId: map.id }),
+      };
     });
   });
   nest(found);
   return placed;
+}
+
+/**
+ * Programs of sections that tc names by a map and a key, as '2/7': it puts them there, and loads them as what the
+ * others are.
+ */
+export function placeTailCalls(
+  maps: readonly PlacedMap[],
+  programs: Readonly<Record<string, ProgramSpec>>,
+): void {
+  const byId = new Map(maps.flatMap(({ tcId, spec }) => (tcId === undefined ? [] : [[tcId, spec] as const])));
+  if (byId.size === 0) return;
+  const all = Object.values(programs);
+  const model = all.find(({ progType }) => progType !== 0);
+  for (const program of all) {
+    const [, id, index] = /^(\d{1,9})\/(\d{1,9})$/.exec(program.section) ?? [];
+    const map = byId.get(Number(id));
+    if (program.progType !== 0 || map === undefined) continue;
+    program.progType = model?.progType ?? progTypes.sched_cls.id;
+    program.expectedAttachType = model?.expectedAttachType ?? 0;
+    const key = new Uint8Array(4);
+    new DataView(key.buffer).setUint32(0, Number(index), true);
+    map.contents.push({ key, value: { program: program.name } });
+  }
 }

@@ -12,9 +12,10 @@ import { type ElfFunction, findFunctions, type LinkContext, Linker } from './cod
 import { dataMaps } from './data.ts';
 import { findExterns } from './externs.ts';
 import { fixBtf } from './fix-btf.ts';
+import { placeTailCalls } from './legacy-maps.ts';
 import { definedMaps } from './maps.ts';
 import { RecordIndex } from './records.ts';
-import { sectionMeaning } from './sections.ts';
+import { sectionOrUnknown } from './sections.ts';
 import { badObject, type ObjectSource, type PlacedMap, within } from './source.ts';
 import type { CollectionSpec, MapSpec, ProgramSpec } from './spec.ts';
 import { numberMembers, structOpsMaps } from './struct-ops.ts';
@@ -66,7 +67,7 @@ function programSpec(linker: Linker, main: ElfFunction, license: string): Progra
     );
   }
   try {
-    const meaning = sectionMeaning(main.section.name);
+    const meaning = sectionOrUnknown(main.section.name);
     const linked = linker.link(main);
     const section = meaning.autoload ? main.section.name : main.section.name.slice(1);
     return { name: main.name, section, license, ...meaning, ...linked };
@@ -115,7 +116,7 @@ export function openObject(bytes: Uint8Array, options: { readonly name?: string 
   const name = objectName(options.name ?? 'object');
   const externs = findExterns(elf, fixed, name);
   const { btf } = externs;
-  const source: ObjectSource = { elf, btf, name };
+  const source: ObjectSource = { bytes, elf, btf, name };
   const functions = findFunctions(source);
   const defined = definedMaps(source);
   const data = dataMaps(
@@ -142,6 +143,7 @@ export function openObject(bytes: Uint8Array, options: { readonly name?: string 
     entries.map((main) => programSpec(linker, main, license)),
     'programs',
   );
+  placeTailCalls(placed, programs);
   checkContents(maps, programs);
   numberMembers(specs, programs, source);
   const kernVersion = readVersion(elf);

@@ -242,6 +242,14 @@ export function sectionMeaning(section: string): SectionMeaning {
   };
 }
 
+/** What a section is whose name says nothing: libbpf opens it, and its user says what it is before the load. */
+export function sectionOrUnknown(section: string): SectionMeaning {
+  const autoload = !section.startsWith('?');
+  const known = findSectionName(autoload ? section : section.slice(1));
+  if (known !== undefined) return sectionMeaning(section);
+  return { progType: 0, expectedAttachType: 0, progFlags: 0, attachTo: undefined, autoload };
+}
+
 function unknownSection(section: string): SkepError {
   const meant = nearest(section.startsWith('?') ? section.slice(1) : section);
   return new SkepError({

@@ -5,6 +5,8 @@ import type { ElfFile, ElfSection } from '../elf/elf.ts';
 import type { MapSpec } from './spec.ts';
 
 export interface ObjectSource {
+  /** The whole file. */
+  readonly bytes: Uint8Array;
   readonly elf: ElfFile;
   /** With sizes and offsets filled in. */
   readonly btf: Btf | undefined;
@@ -19,6 +21,8 @@ export interface PlacedMap {
   readonly offset: number;
   /** Whether it holds variables: programs refer to its value rather than to it. */
   readonly isData: boolean;
+  /** What tc numbers it; absent where it does not. */
+  readonly tcId?: number;
 }
 
 export function badObject(message: string, where?: string, hint?: string): SkepError {

@@ -43,7 +43,10 @@ export interface ProgramSpec {
   name: string;
   /** The ELF section, as in SEC() but for a leading question mark: 'xdp', 'tracepoint/syscalls/sys_enter_read'. */
   section: string;
-  /** BPF_PROG_TYPE_* and BPF_* attach type, from the section's name. */
+  /**
+   * BPF_PROG_TYPE_* and BPF_* attach type, from the section's name. A type of 0 is for whoever loads it to say:
+   * the name is none of libbpf's.
+   */
   progType: number;
   expectedAttachType: number;
   progFlags: number;

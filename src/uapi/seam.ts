@@ -125,6 +125,8 @@ export interface Host extends AttachHost {
   kernelBtf(): Uint8Array | undefined;
   /** The text of the kernel's .config; undefined where it does not tell. */
   kernelConfig?(): string | undefined;
+  /** Makes a folder in the BPF file system, and those above it, unless it is there. */
+  makeFolder?(path: string): void;
   /** LINUX_VERSION_CODE of the kernel, as it says itself. */
   kernelVersion?(): number;
   /** The address of a kernel symbol (/proc/kallsyms); undefined where there is none, or it may not be seen. */

@@ -129,6 +129,8 @@ export function createOrReuse(
   if (spec.pinning === 'none') return { fd: createMap(system, spec, btfFd), reused: false };
   const pathname = [pinPath, spec.pinFolder, spec.name].filter((part) => part !== undefined).join('/');
   const pinned = openPin(system, pathname);
+  if (pinned === undefined && spec.pinFolder !== undefined)
+    system.makeFolder?.(`${pinPath}/${spec.pinFolder}`);
   const fd = pinned ?? createMap(system, spec, btfFd);
   try {
     if (pinned === undefined) system.bpf('objPin', { pathname, bpfFd: fd });

@@ -1,0 +1,41 @@
+/** What loading makes of specs, and what it refuses. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { SkepError } from '../base/errors.ts';
+import { type CollectionSpec, openObject } from '../object/index.ts';
+import { progTypes } from '../uapi/prog-types.ts';
+import { Kernel } from './index.ts';
+
+const open = (name: string): CollectionSpec =>
+  openObject(readFileSync(fileURLToPath(new URL(`../../fixtures/objects/${name}.bpf.o`, import.meta.url))));
+
+test('a program of a section without meaning is refused, unless someone says what it is', () => {
+  using kernel = new Kernel();
+  const spec = open('unknown-section');
+  assert.throws(
+    () => kernel.load(spec),
+    (error) => error instanceof SkepError && /did you mean SEC\("xdp"\)/.test(error.line),
+  );
+  spec.programs['main_prog']!.progType = progTypes.xdp.id;
+  kernel.load(spec).close();
+});
+
+test('maps that tc shares are pinned in its folder, which is made', () => {
+  using kernel = new Kernel();
+  const spec = open('tc-calls');
+  spec.maps['jumps']!.pinning = 'byName';
+  spec.maps['jumps']!.pinFolder = 'tc/globals';
+  using collection = kernel.load(spec);
+  const pinned = kernel.openPinned('/sys/fs/bpf/tc/globals/jumps');
+  assert.ok('id' in pinned && pinned.id === collection.map('jumps').id);
+  pinned.close();
+});
+
+test('programs that tc names by a map and a key are in the map', () => {
+  using kernel = new Kernel();
+  using collection = kernel.load(open('tc-calls'));
+  const keys = [...collection.map('jumps').keys()];
+  assert.deepEqual(keys, [0, 2]);
+});
