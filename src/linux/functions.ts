@@ -11,7 +11,7 @@ import type { BinaryFunctions, KernelFunction } from '../uapi/seam.ts';
 import { fileError, isMissing, readIfThere, tracefs } from './targets.ts';
 
 /**
- * Functions that the kernel lists by address. Where its function tracer lists what can be traced, only those.
+ * Functions that the kernel lists by address. Where its function tracer tells what can be traced, only those.
  * Without CAP_SYSLOG addresses are hidden, and none is found.
  */
 export function kernelFunctions(wanted: (name: string) => boolean): KernelFunction[] {
@@ -29,16 +29,15 @@ export function kernelFunctions(wanted: (name: string) => boolean): KernelFuncti
 const symbolLines = (kallsyms: string) => kallsyms.matchAll(/^([0-9a-f]+) [tT] ([^\s]+)/gm);
 
 function traceableFunctions(): ReadonlySet<string> | undefined {
-  let place: string;
+  let list: string;
   try {
-    place = tracefs();
+    list = readText(`${tracefs()}/available_filter_functions`);
   } catch (error) {
+    // Not mounted, or not for us: then every function may be one.
     if (error instanceof SkepError) return undefined;
     throw error;
   }
-  const list = readText(`${place}/available_filter_functions`);
-  if (list === '') return undefined;
-  return new Set(list.split('\n').map((line) => line.replace(/\s.*$/, '')));
+  return list === '' ? undefined : new Set(list.split('\n').map((line) => line.replace(/\s.*$/, '')));
 }
 
 const readText = (path: string): string => new TextDecoder('latin1').decode(readIfThere(path));

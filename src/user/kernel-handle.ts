@@ -81,7 +81,7 @@ export class KernelHandle {
       btfFd: undefined,
       logLevel: options.logLevel ?? 0,
     });
-    return new Program(this.sys, fd, { name: spec.name, type: progType, attachTo: spec.attachTo, log });
+    return new Program(this.sys, fd, { ...spec, type: progType, log });
   }
 
   /**

@@ -254,7 +254,9 @@ test('attach to a tracepoint and a raw tracepoint by the section', () => {
 test('what cannot be attached says why', () => {
   const kernel = new Kernel();
   const filter = kernel.loadProgram({ type: 'socket_filter', name: 'f', insns: assemble('r0 = 0; exit') });
-  assert.throws(() => filter.attach(), /a socket_filter program cannot be attached by a link/);
+  assert.throws(() => filter.attach(), /does not say which socket to attach to/);
+  const action = kernel.loadProgram({ type: 'sched_act', name: 'a', insns: assemble('r0 = 0; exit') });
+  assert.throws(() => action.attach(), /a sched_act program cannot be attached/);
   const xdp = kernel.load(example('minimal')).programs;
   const first = Object.values(xdp)[0];
   assert.ok(first !== undefined);

@@ -245,12 +245,7 @@ class Loading {
     for (const [name, spec] of Object.entries(this.#spec.programs)) {
       if (!this.#isWanted(spec)) continue;
       const { fd, log } = loadProgram(spec, context);
-      const program = new Program(this.#system, fd, {
-        name,
-        type: spec.progType,
-        attachTo: spec.attachTo,
-        log,
-      });
+      const program = new Program(this.#system, fd, { ...spec, name, type: spec.progType, log });
       this.made.push(program);
       this.#programs[name] = program;
     }

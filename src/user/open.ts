@@ -27,20 +27,26 @@ export function programFromFd(system: System, fd: number): Program {
   });
 }
 
-/** A handle for an fd of any kind: the kernel refuses to describe it as another (EINVAL). */
+/**
+ * A handle for an fd of any kind. Commands say what it is: they refuse an fd of another kind (EINVAL) before they
+ * miss the rest of their arguments.
+ */
 export function handleFromFd(system: System, fd: number): BpfMap | Program | Link {
-  const is = (kind: 'map' | 'prog'): boolean =>
+  const isTakenBy = (call: () => void): boolean =>
     owning(system, fd, () => {
       try {
-        system.bpf('objGetInfoByFd', { bpfFd: fd, info: { kind } });
+        call();
         return true;
       } catch (error) {
-        if (error instanceof BpfError && error.errno === 'EINVAL') return false;
+        if (error instanceof BpfError) return error.errno !== 'EINVAL';
         throw error;
       }
     });
-  if (is('map')) return mapFromFd(system, fd);
-  return is('prog') ? programFromFd(system, fd) : new Link(system, fd);
+  const newProgFd = 0xffff_ffff;
+  if (isTakenBy(() => system.bpf('linkUpdate', { linkFd: fd, newProgFd }))) return new Link(system, fd);
+  return isTakenBy(() => system.bpf('mapLookupElem', { mapFd: fd }))
+    ? mapFromFd(system, fd)
+    : programFromFd(system, fd);
 }
 
 /** Every id that a GET_NEXT_ID command lists, ascending. */

@@ -5,7 +5,7 @@ import { toHex } from '../base/bytes.ts';
 import type { InfoOf } from '../uapi/info.ts';
 import { progTypeName } from '../uapi/prog-types.ts';
 import type { System } from '../uapi/seam.ts';
-import { type AttachOptions, attachProgram } from './attach.ts';
+import { type AttachOptions, attachProgram } from './attach/index.ts';
 import { Handle } from './handle.ts';
 import { Link } from './link.ts';
 
@@ -62,10 +62,24 @@ export interface ProgramInfo {
   readonly runTimeNs: bigint;
 }
 
+/** What is known of a program besides its fd. */
+export interface ProgramFacts {
+  readonly name: string;
+  readonly type: number;
+  readonly section?: string | undefined;
+  readonly expectedAttachType?: number | undefined;
+  readonly attachTo?: string | undefined;
+  readonly log?: string | undefined;
+}
+
 export class Program extends Handle {
   readonly name: string;
   /** BPF_PROG_TYPE_*. */
   readonly type: number;
+  /** Its ELF section, as in SEC() but for a question mark; empty where it is not known. */
+  readonly section: string;
+  /** The BPF_* attach type that it was loaded for; 0 where its type has none, or it is not known. */
+  readonly expectedAttachType: number;
   /** What its ELF section says to attach to: 'raw_syscalls/sys_enter'. */
   readonly attachTo: string | undefined;
   readonly #links = new Set<Link>();
@@ -73,16 +87,14 @@ export class Program extends Handle {
   readonly log: string;
 
   /** Made by `Kernel`: takes over `fd`. */
-  constructor(
-    system: System,
-    fd: number,
-    spec: { name: string; type: number; attachTo?: string | undefined; log?: string | undefined },
-  ) {
-    super(system, fd, `program '${spec.name}'`);
-    this.name = spec.name;
-    this.type = spec.type;
-    this.attachTo = spec.attachTo;
-    this.log = spec.log ?? '';
+  constructor(system: System, fd: number, facts: ProgramFacts) {
+    super(system, fd, `program '${facts.name}'`);
+    this.name = facts.name;
+    this.type = facts.type;
+    this.section = facts.section ?? '';
+    this.expectedAttachType = facts.expectedAttachType ?? 0;
+    this.attachTo = facts.attachTo;
+    this.log = facts.log ?? '';
   }
 
   get id(): number {
@@ -155,9 +167,11 @@ export class Program extends Handle {
   }
 
   /**
-   * Attaches it: an XDP program to a device, a tracepoint program to where its section says.
-   * @throws {SkepError} 'attach' where the target is not named, or its type is not attached by links
-   * @throws {BpfError} ENODEV or ENOENT where there is no such target, EBUSY where it is taken
+   * Attaches it to where its section or the options say; the table of docs/attaching.md has what each kind of
+   * program wants to be told.
+   * @throws {SkepError} 'attach' where the target is not named, or its type is not attached
+   * @throws {BpfError} ENODEV or ENOENT where there is no such target, EBUSY where it is taken; with what the
+   *   kernel lacks where that is the reason
    */
   attach(options: AttachOptions = {}): Link {
     const link = new Link(this.system, attachProgram(this.system, this, options), `link of ${this.what}`);
@@ -169,6 +183,20 @@ export class Program extends Handle {
   #keep(link: Link): void {
     for (const each of this.#links) if (each.closed) this.#links.delete(each);
     this.#links.add(link);
+  }
+
+  /**
+   * The lines of text that an iterator program writes, once over all objects. It is attached for as long; for
+   * more walks than one, `attach()` it and ask the link for its `lines()`.
+   * @throws {BpfError} EINVAL for a program that is no iterator
+   */
+  *iterate(options: AttachOptions = {}): Generator<string, void> {
+    const link = this.attach(options);
+    try {
+      yield* link.lines();
+    } finally {
+      link.close();
+    }
   }
 
   #info(buffers: Partial<InfoOf<'prog'>>): InfoOf<'prog'> {

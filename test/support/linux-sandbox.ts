@@ -2,7 +2,7 @@
  * Where tests may use the running kernel without touching what is not theirs: a mount namespace with a bpffs
  * of its own, and a network namespace. Both belong to the main thread of this process and end with it.
  */
-import { existsSync, mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -77,6 +77,56 @@ function ifreq(name: string, flags: number): Uint8Array {
   new TextEncoder().encodeInto(name, request.subarray(0, 15));
   new DataView(request.buffer).setInt16(16, flags, true);
   return request;
+}
+
+/** Lets a device of the sandbox send and receive. */
+export function bringUp(name: string): void {
+  const { ioctl, socket, close } = libcFunctions({
+    ioctl: ['int', 'ulong', 'void*'],
+    socket: ['int', 'int', 'int'],
+    close: ['int'],
+  });
+  const control = socket(AF_INET, SOCK_DGRAM, 0);
+  const done = ioctl(control, SIOCSIFFLAGS, ifreq(name, IFF_UP)) === 0;
+  close(control);
+  if (!done) throw new Error(`${name} cannot be brought up`);
+}
+
+/** A cgroup of its own, by a cgroup2 that is mounted in the sandbox; the reason where there is none. */
+export class OwnCgroup {
+  readonly path: string;
+  readonly #mounted: string;
+  readonly #home: string;
+
+  constructor() {
+    const { mount } = libcFunctions({ mount: ['str', 'str', 'str', 'ulong', 'str'] });
+    this.#mounted = mkdtempSync(join(tmpdir(), 'skep-cgroup-'));
+    if (mount('cgroup2', this.#mounted, 'cgroup2', 0, null) !== 0) {
+      rmdirSync(this.#mounted);
+      throw new Error('no cgroup2 can be mounted');
+    }
+    const own = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'latin1'))?.[1] ?? '/';
+    this.#home = join(this.#mounted, own);
+    this.path = join(this.#mounted, `skep-${process.pid}`);
+    mkdirSync(this.path);
+  }
+
+  /** Runs something as a process of the cgroup: this one, for that long. */
+  async within(run: () => void | Promise<void>): Promise<void> {
+    writeFileSync(join(this.path, 'cgroup.procs'), String(process.pid));
+    try {
+      await run();
+    } finally {
+      writeFileSync(join(this.#home, 'cgroup.procs'), String(process.pid));
+    }
+  }
+
+  close(): void {
+    const { umount2 } = libcFunctions({ umount2: ['str', 'int'] });
+    rmdirSync(this.path);
+    umount2(this.#mounted, MNT_DETACH);
+    rmdirSync(this.#mounted);
+  }
 }
 
 /** A network device in the sandbox whose wire is an fd: what is written there arrives. */
