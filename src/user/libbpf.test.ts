@@ -210,8 +210,8 @@ function ours(recorder: Recorder, spec: CollectionSpec, name: string): Line[] | 
   return recorder.lines.map(cut);
 }
 
-/** What libbpf 1.1 has never heard of: arenas, links of structs of functions, numbers of 64 bits in maps. */
-const newer = ['arena.bpf.o', 'modern.bpf.o', 'struct-ops.bpf.o'];
+/** What libbpf 1.1 has never heard of: arenas, links of structs of functions, tcx, numbers of 64 bits in maps. */
+const newer = ['arena.bpf.o', 'attach.bpf.o', 'modern.bpf.o', 'struct-ops.bpf.o'];
 
 /** Files of a folder that are objects. */
 function objectsIn(path: string): string[] {

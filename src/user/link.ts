@@ -9,7 +9,7 @@ import type { InfoOf } from '../uapi/info.ts';
 import { linkTypeName } from '../uapi/link-types.ts';
 import type { System } from '../uapi/seam.ts';
 import type { Attachment, Legacy } from './attach/index.ts';
-import { Handle } from './handle.ts';
+import { closeWhenForgotten, Handle } from './handle.ts';
 import { iteratorChunks, linesOf } from './iterator.ts';
 
 export interface LinkInfo {
@@ -24,7 +24,8 @@ export interface LinkInfo {
 const alreadyGone: ReadonlySet<string> = new Set(['ENODEV', 'ENOENT', 'ESRCH', 'ENXIO']);
 
 export class Link extends Handle {
-  readonly #others: number[];
+  readonly #others: readonly number[];
+  readonly #remember: (() => void) | undefined;
   readonly #after: (() => void) | undefined;
   #legacy: Legacy | undefined;
 
@@ -37,7 +38,13 @@ export class Link extends Handle {
       after,
     } = typeof attachment === 'number' ? ({ fd: attachment } as Attachment) : attachment;
     super(system, fd, what);
-    this.#others = [...others];
+    this.#others = others;
+    if (others.length > 0) {
+      const closeOthers = (): void => {
+        for (const each of others) system.close(each);
+      };
+      this.#remember = closeWhenForgotten(this, what, closeOthers);
+    }
     this.#legacy = legacy;
     this.#after = after;
   }
@@ -123,7 +130,8 @@ export class Link extends Handle {
       if (!(error instanceof BpfError) || !alreadyGone.has(error.errno)) throw error;
     } finally {
       super.close();
-      for (const fd of this.#others.splice(0)) this.system.close(fd);
+      this.#remember?.();
+      for (const fd of this.#others) this.system.close(fd);
       this.#after?.();
     }
   }
