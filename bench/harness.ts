@@ -44,6 +44,7 @@ export class BenchRuntime implements Runtime {
   cpu(): number {
     return 0;
   }
+  readonly cpus = 1;
   task(): Task {
     return { pid: 1, tgid: 1, uid: 0, gid: 0, comm: 'bench' };
   }

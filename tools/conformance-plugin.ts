@@ -44,6 +44,7 @@ export function runConformance(insns: Uint8Array, mem: Uint8Array, engine: Engin
     ktimeNs: () => 0n,
     random: () => 0,
     cpu: () => 0,
+    cpus: 1,
     task: () => ({ pid: 1, tgid: 1, uid: 0, gid: 0, comm: 'conformance' }),
     mapAt: () => undefined,
     progAt: () => undefined,

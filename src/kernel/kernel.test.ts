@@ -49,8 +49,8 @@ test('what is verified-only is loaded, and says so when it is to run', () => {
     process.bpf('progTestRun', { progFd, dataIn, dataSizeIn: dataIn.length });
   const jiffies = load(process, 'call bpf_jiffies64\nr0 = 2\nexit', { progType: XDP.progType });
   assert.throws(run(jiffies), /bpf_jiffies64\(\) is verified-only/);
-  const classifier = load(process, 'r0 = 0\nexit', { progType: 3 });
-  assert.throws(run(classifier), { hint: /type sched_cls are verified-only/ });
+  const sampler = load(process, 'r0 = 0\nexit', { progType: 7 });
+  assert.throws(run(sampler), { hint: /type perf_event are verified-only/ });
 });
 
 test('a device without a program passes packets on', () => {

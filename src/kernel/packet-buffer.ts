@@ -23,12 +23,16 @@ export interface PacketInit {
   readonly before: number;
   readonly headroom: number;
   readonly tailroom: number;
+  /** Where the network header starts in `bytes`, behind a link header; undefined where nobody says. */
+  readonly networkHeader?: number;
 }
 
 export class PacketBuffer implements PacketContext {
   readonly ctx: number;
   readonly buffer: number;
   readonly bufferSize: number;
+  readonly linkHeader: number | undefined;
+  readonly networkHeader: number | undefined;
   readonly #memory: KernelMemory;
   readonly #layout: PacketOffsets;
 
@@ -46,6 +50,10 @@ export class PacketBuffer implements PacketContext {
       throw error;
     }
     memory.u8.set(bytes, this.buffer + headroom);
+    if (init.networkHeader !== undefined) {
+      this.linkHeader = this.buffer + headroom;
+      this.networkHeader = this.linkHeader + init.networkHeader;
+    }
     this.setField(layout.data, this.buffer + headroom + init.before);
     this.setField(layout.data_meta, this.data);
     this.setField(layout.data_end, this.buffer + headroom + bytes.length);

@@ -55,6 +55,10 @@ export class KernelRuntime implements Runtime {
     return this.#place.cpu;
   }
 
+  get cpus(): number {
+    return this.#parts.cpus;
+  }
+
   task(): Task {
     return this.#place.task;
   }

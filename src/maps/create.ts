@@ -8,6 +8,8 @@ import { ArrayMap } from './array.ts';
 import { HashMap } from './hash.ts';
 import { PercpuArrayMap } from './percpu-array.ts';
 import { ProgArrayMap } from './prog-array.ts';
+import { QueueMap } from './queue.ts';
+import { RingBufMap } from './ringbuf.ts';
 import type { BpfMap, MapContext, MapDef } from './types.ts';
 import { VerifiedOnlyMap } from './verified-only.ts';
 
@@ -17,7 +19,13 @@ const running = {
   hash: HashMap,
   array: ArrayMap,
   prog_array: ProgArrayMap,
+  percpu_hash: HashMap,
   percpu_array: PercpuArrayMap,
+  lru_hash: HashMap,
+  lru_percpu_hash: HashMap,
+  queue: QueueMap,
+  stack: QueueMap,
+  ringbuf: RingBufMap,
 } satisfies Record<Running<typeof mapTypes>, MapKind>;
 
 /**

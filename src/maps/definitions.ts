@@ -1,11 +1,11 @@
 /**
- * What Linux's map_create() asks of the definition of each kind that exists for the verifier alone: sizes,
+ * What Linux's map_create() asks of the definition of each kind but plain arrays: sizes,
  * entries, flags, map_extra, BTF (the map_alloc_check() and map_alloc() of that kind, as Linux 6.18 was seen to
  * answer). What a definition alone cannot tell, the inner map and types of the kernel, is left to MAP_CREATE.
  */
 import { BpfError } from '../uapi/errno.ts';
 import type { VerifiedOnly } from '../uapi/label.ts';
-import type { mapTypes } from '../uapi/map-types.ts';
+import type { MapTypeName, mapTypes } from '../uapi/map-types.ts';
 import { checkArrayDef } from './array.ts';
 import { ACCESS_FLAGS, checkAccess, checkFlags, invalid, mapFlags, tooBig } from './flags.ts';
 import type { MapDef } from './types.ts';
@@ -62,7 +62,7 @@ function fdArray(allowed: number): Check {
 }
 
 /** htab_map_alloc_check() */
-function hash(kind: { percpu?: boolean; lru?: boolean }): Check {
+export function hashChecks(kind: { percpu?: boolean; lru?: boolean }): Check {
   return (def) => {
     const { flags } = def;
     checkAccess(def);
@@ -201,18 +201,18 @@ function structOps(def: MapDef): void {
   want(def.hasKernelValueType === true, 'struct_ops needs the type of its value in the BTF of the kernel');
 }
 
-export const definitionChecks: Readonly<Record<VerifiedOnly<typeof mapTypes>, Check>> = {
+export const definitionChecks = {
   perf_event_array: fdArray(PRESERVE_ELEMS),
-  percpu_hash: hash({ percpu: true }),
+  percpu_hash: hashChecks({ percpu: true }),
   stack_trace: stackTrace,
   cgroup_array: fdArray(0),
-  lru_hash: hash({ lru: true }),
-  lru_percpu_hash: hash({ percpu: true, lru: true }),
+  lru_hash: hashChecks({ lru: true }),
+  lru_percpu_hash: hashChecks({ percpu: true, lru: true }),
   lpm_trie: lpmTrie,
   array_of_maps: fdArray(0),
   hash_of_maps: (def) => {
     valueIs(def, 4);
-    hash({})(def);
+    hashChecks({})(def);
   },
   devmap: (def) => redirects(def, { keys: [4], values: [4, 8] }),
   sockmap: (def) => redirects(def, { keys: [4], values: [4, 8] }),
@@ -244,4 +244,4 @@ export const definitionChecks: Readonly<Record<VerifiedOnly<typeof mapTypes>, Ch
   user_ringbuf: ring,
   cgrp_storage: localStorage,
   arena,
-};
+} satisfies Partial<Record<MapTypeName, Check>> & Record<VerifiedOnly<typeof mapTypes>, Check>;

@@ -1,36 +1,57 @@
 /**
- * BPF_MAP_TYPE_HASH: chains of elements behind a table of buckets, as in Linux: a new value goes into a new
- * element at the head of its chain, so a pointer to the old value keeps the old value; a removed element
- * stays on the map's free list and is reused, never returned to the allocator before the map goes, so a
- * pointer that a program still holds stays inside the map.
+ * Hashes: BPF_MAP_TYPE_HASH, PERCPU_HASH, LRU_HASH and LRU_PERCPU_HASH. Chains of elements behind a table of
+ * buckets, as in Linux: a new value goes into a new element at the head of its chain, so a pointer to the old
+ * value keeps the old value (per-CPU values change in place); a removed element stays on the map's free list
+ * and is reused, never returned to the allocator before the map goes, so a pointer that a program still holds
+ * stays inside the map.
+ *
+ * An LRU that is full forgets an element that no program looked up since the search for one last came by, or
+ * else the one where the search started (a clock). Linux does so too, in lists for each CPU and in batches: which
+ * key goes may differ.
  */
-import { roundUp } from '../base/bytes.ts';
 import { BpfError, errnos } from '../uapi/errno.ts';
+import { mapTypeName } from '../uapi/map-types.ts';
 import { allocMap } from './array.ts';
-import { ACCESS_FLAGS, checkFlags, invalid, mapFlags, tooBig, updateFlags } from './flags.ts';
+import { hashChecks } from './definitions.ts';
+import { mapFlags, tooBig, updateFlags } from './flags.ts';
 import { jhash } from './jhash.ts';
-import { CHUNK_HEADER, hashHeader as H, hashElem, mapHeader } from './layout.ts';
+import {
+  CHUNK_HEADER,
+  hashHeader as H,
+  hashElem,
+  LRU_BYTES,
+  mapHeader,
+  valueStride,
+  valuesAt,
+} from './layout.ts';
 import type { BpfMap, MapContext, MapDef } from './types.ts';
 
-/** KMALLOC_MAX_SIZE less Linux's element header: what key and value together must stay below. */
-const ELEM_MAX = (1 << 22) - 48;
 /** Beyond this, Linux's table of 16-byte buckets would not fit 32 bits. */
 const BUCKETS_MAX = 2 ** 27;
 /** Without preallocation, elements are allocated so many bytes at a time, and at least one. */
 const CHUNK_BYTES = 16384;
 
-const ALLOWED = ACCESS_FLAGS | mapFlags.NO_PREALLOC | mapFlags.NUMA_NODE | mapFlags.ZERO_SEED;
+export interface HashTraits {
+  /** Whether each CPU has a value of its own. */
+  readonly percpu: boolean;
+  /** Whether it forgets when it is full. */
+  readonly lru: boolean;
+}
 
-/** htab_map_alloc_check() and the limits of htab_map_alloc(). */
-function checkHashDef(def: MapDef): void {
-  checkFlags(def, ALLOWED);
-  if (def.maxEntries === 0) throw invalid('max_entries is 0');
-  if (def.keySize === 0) throw invalid('key_size is 0');
-  if (def.valueSize === 0) throw invalid('value_size is 0');
-  if (def.keySize + def.valueSize >= ELEM_MAX) {
-    throw tooBig(`key and value of ${def.keySize + def.valueSize} bytes together`);
+/** What sort of hash a type is; undefined where it is none. */
+export function hashTraits(type: number): HashTraits | undefined {
+  switch (mapTypeName(type)) {
+    case 'hash':
+      return { percpu: false, lru: false };
+    case 'percpu_hash':
+      return { percpu: true, lru: false };
+    case 'lru_hash':
+      return { percpu: false, lru: true };
+    case 'lru_percpu_hash':
+      return { percpu: true, lru: true };
+    default:
+      return undefined;
   }
-  if (def.maxEntries > BUCKETS_MAX) throw tooBig(`${def.maxEntries} entries`);
 }
 
 export class HashMap implements BpfMap {
@@ -40,19 +61,31 @@ export class HashMap implements BpfMap {
   readonly valueAddress = undefined;
   private readonly context: MapContext;
   /** Constants of the map; what changes is behind `address`. */
+  private readonly traits: HashTraits;
   private readonly buckets: number;
   private readonly bucketMask: number;
-  private readonly valueOffset: number;
+  private readonly valuesOffset: number;
+  /** Bytes from one CPU's value to the next; 0 where they share one. */
+  private readonly cpuStride: number;
+  private readonly cpus: number;
+  private readonly usedOffset: number;
   private readonly stride: number;
   private readonly seed: number;
 
   constructor(def: MapDef, context: MapContext) {
-    checkHashDef(def);
+    this.traits = hashTraits(def.type)!;
+    const { percpu, lru } = this.traits;
+    hashChecks({ percpu, lru })(def);
+    if (def.maxEntries > BUCKETS_MAX) throw tooBig(`${def.maxEntries} entries`);
     this.def = def;
     this.context = context;
-    this.userValueSize = def.valueSize;
-    this.valueOffset = hashElem.key + roundUp(def.keySize, 8);
-    this.stride = this.valueOffset + roundUp(def.valueSize, 8);
+    this.cpus = percpu ? context.cpus : 1;
+    const values = this.cpus * valueStride(def);
+    this.userValueSize = percpu ? values : def.valueSize;
+    this.cpuStride = percpu ? valueStride(def) : 0;
+    this.valuesOffset = valuesAt(def);
+    this.usedOffset = this.valuesOffset + values;
+    this.stride = this.usedOffset + (lru ? LRU_BYTES : 0);
     this.seed = (def.flags & mapFlags.ZERO_SEED) !== 0 ? 0 : context.random() >>> 0;
     const bucketCount = 2 ** Math.ceil(Math.log2(def.maxEntries));
     this.bucketMask = bucketCount - 1;
@@ -61,6 +94,7 @@ export class HashMap implements BpfMap {
     this.address = made.address;
     this.buckets = made.storage;
     this.set(mapHeader.stride, this.stride);
+    this.set(mapHeader.cpuStride, this.cpuStride);
     this.set(H.buckets, this.buckets);
     this.set(H.bucketMask, this.bucketMask);
     this.set(H.seed, this.seed);
@@ -149,14 +183,49 @@ export class HashMap implements BpfMap {
     view.setUint32(link, view.getUint32(elem + hashElem.next, true), true);
   }
 
-  /** Puts `write`'s value under the key at `key`. */
-  private put(key: number, flags: bigint, write: (value: number) => void): number {
+  /**
+   * Forgets an element to make room: goes round from the last one that it came to, takes the mark of use from
+   * those that have it, and stops at one without.
+   */
+  private forget(): void {
+    const { view } = this.context.memory;
+    const first = this.get(H.chunks) + CHUNK_HEADER;
+    const end = this.get(H.freshEnd);
+    let elem = this.get(H.hand) || first;
+    // One element is always free: the last one that was never used, or a freed one.
+    const spare = this.get(H.freeHead) || this.get(H.fresh);
+    while (elem === spare || view.getUint8(elem + this.usedOffset) !== 0) {
+      view.setUint8(elem + this.usedOffset, 0);
+      elem += this.stride;
+      if (elem === end) elem = first;
+    }
+    const next = elem + this.stride;
+    this.set(H.hand, next === end ? first : next);
+    this.remove(elem, view.getUint32(elem + hashElem.hash, true));
+  }
+
+  private remove(elem: number, hash: number): void {
+    this.unlink(elem, hash);
+    this.freeElem(elem);
+    this.set(H.count, this.get(H.count) - 1);
+  }
+
+  /** Puts `write`'s value under the key at `key`; it gets the address of the values. */
+  private put(key: number, flags: bigint, write: (values: number) => void): number {
     if (flags > updateFlags.EXIST) return -errnos.EINVAL;
+    const { percpu, lru } = this.traits;
     const hash = this.hash(key);
     const old = this.find(key, hash);
     if (old !== 0 && flags === updateFlags.NOEXIST) return -errnos.EEXIST;
     if (old === 0 && flags === updateFlags.EXIST) return -errnos.ENOENT;
-    if (old === 0 && this.get(H.count) >= this.def.maxEntries) return -errnos.E2BIG;
+    if (old !== 0 && percpu) {
+      write(old + this.valuesOffset);
+      return 0;
+    }
+    if (old === 0 && this.get(H.count) >= this.def.maxEntries) {
+      if (!lru) return -errnos.E2BIG;
+      this.forget();
+    }
     let elem: number;
     try {
       elem = this.takeElem();
@@ -165,7 +234,9 @@ export class HashMap implements BpfMap {
     }
     const { view, u8 } = this.context.memory;
     u8.copyWithin(elem + hashElem.key, key, key + this.def.keySize);
-    write(elem + this.valueOffset);
+    if (percpu) u8.fill(0, elem + this.valuesOffset, elem + this.usedOffset);
+    if (lru) view.setUint8(elem + this.usedOffset, 0);
+    write(elem + this.valuesOffset);
     view.setUint32(elem + hashElem.hash, hash, true);
     const bucket = this.buckets + 4 * (hash & this.bucketMask);
     view.setUint32(elem + hashElem.next, view.getUint32(bucket, true), true);
@@ -179,23 +250,25 @@ export class HashMap implements BpfMap {
     return 0;
   }
 
-  lookup(key: number): number {
+  lookup(key: number, cpu: number): number {
     const elem = this.find(key, this.hash(key));
-    return elem === 0 ? 0 : elem + this.valueOffset;
+    if (elem === 0) return 0;
+    if (this.traits.lru) this.context.memory.view.setUint8(elem + this.usedOffset, 1);
+    return elem + this.valuesOffset + cpu * this.cpuStride;
   }
 
-  update(key: number, value: number, flags: bigint): number {
+  update(key: number, value: number, flags: bigint, cpu: number): number {
     const { memory } = this.context;
-    return this.put(key, flags, (to) => memory.u8.copyWithin(to, value, value + this.def.valueSize));
+    return this.put(key, flags, (to) =>
+      memory.u8.copyWithin(to + cpu * this.cpuStride, value, value + this.def.valueSize),
+    );
   }
 
   delete(key: number): number {
     const hash = this.hash(key);
     const elem = this.find(key, hash);
     if (elem === 0) return -errnos.ENOENT;
-    this.unlink(elem, hash);
-    this.freeElem(elem);
-    this.set(H.count, this.get(H.count) - 1);
+    this.remove(elem, hash);
     return 0;
   }
 
@@ -207,17 +280,23 @@ export class HashMap implements BpfMap {
   }
 
   userLookup(key: Uint8Array, value: Uint8Array): number {
-    const from = this.lookup(this.userKey(key));
-    if (from === 0) return -errnos.ENOENT;
-    value.set(this.context.memory.u8.subarray(from, from + this.def.valueSize));
+    const slot = this.userKey(key);
+    const elem = this.find(slot, this.hash(slot));
+    if (elem === 0) return -errnos.ENOENT;
+    const from = elem + this.valuesOffset;
+    value.set(this.context.memory.u8.subarray(from, from + this.userValueSize));
     return 0;
   }
 
   userUpdate(key: Uint8Array, value: Uint8Array, flags: bigint): number {
-    const { memory } = this.context;
-    return this.put(this.userKey(key), flags, (to) =>
-      memory.u8.set(value.subarray(0, this.def.valueSize), to),
-    );
+    const { u8 } = this.context.memory;
+    const { valueSize } = this.def;
+    return this.put(this.userKey(key), flags, (to) => {
+      for (let cpu = 0; cpu < this.cpus; cpu++) {
+        const from = cpu * this.cpuStride;
+        u8.set(value.subarray(from, from + valueSize), to + from);
+      }
+    });
   }
 
   userDelete(key: Uint8Array): number {

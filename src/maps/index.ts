@@ -1,5 +1,7 @@
 export { createMap } from './create.ts';
 export { ACCESS_FLAGS, mapFlags, updateFlags } from './flags.ts';
-export { CHUNK_HEADER, hashElem, hashHeader, MAP_HEADER_BYTES, mapHeader } from './layout.ts';
+export * from './layout.ts';
 export { ProgArrayMap } from './prog-array.ts';
+export { QueueMap } from './queue.ts';
+export { RingBufMap, ringFlags, ringOf } from './ringbuf.ts';
 export type { BpfMap, MapContext, MapDef, Readable, Ring } from './types.ts';

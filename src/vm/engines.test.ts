@@ -328,10 +328,10 @@ function semantics(engine: Engine): void {
 
   const unrunnable: { name: string; insn: Insn }[] = [
     { name: 'a kernel function', insn: { op: 'call', kind: 'kfunc', imm: 5, off: 0 } },
-    { name: 'a helper that is absent', insn: { op: 'call', kind: 'helper', imm: 181 } },
+    { name: 'a helper that is absent', insn: { op: 'call', kind: 'helper', imm: 149 } },
     { name: 'a helper that does not exist', insn: { op: 'call', kind: 'helper', imm: 9999 } },
     { name: 'addr_space_cast', insn: { op: 'addrSpaceCast', dst: 0, src: 1, to: 1, from: 0 } },
-    { name: 'a callback', insn: { op: 'ldimm64', dst: 1, pseudo: 'func', lo: 3, hi: 0 } },
+    { name: 'a kernel variable', insn: { op: 'ldimm64', dst: 1, pseudo: 'btfId', lo: 3, hi: 0 } },
   ];
 
   for (const { name, insn } of unrunnable) {

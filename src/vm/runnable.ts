@@ -12,7 +12,7 @@ function obstacle(insn: Insn): string | undefined {
     case 'addrSpaceCast':
       return 'addr_space_cast';
     case 'ldimm64':
-      return insn.pseudo === 'imm' ? undefined : `a load of kind ${insn.pseudo}`;
+      return insn.pseudo === 'imm' || insn.pseudo === 'func' ? undefined : `a load of kind ${insn.pseudo}`;
     case 'call': {
       if (insn.kind === 'subprog') return undefined;
       if (insn.kind === 'kfunc') return `a call of the kernel function with BTF id ${insn.imm}`;

@@ -33,6 +33,8 @@ export interface Runtime {
   /** 32 random bits. */
   random(): number;
   cpu(): number;
+  /** How many CPUs there are. */
+  readonly cpus: number;
   task(): Task;
   /** The map whose object is at this address. */
   mapAt(address: number): BpfMap | undefined;

@@ -27,6 +27,7 @@ export class TestRuntime implements Runtime {
   cpu(): number {
     return this.cpuNumber;
   }
+  readonly cpus = 4;
   task(): Task {
     return this.currentTask;
   }

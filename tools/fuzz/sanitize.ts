@@ -4,6 +4,7 @@
  * where the loader may not see one. The interpreter's own machine does the work; beside each register and
  * each byte stands a mark of what is in it.
  */
+import { Bug } from '../../src/base/errors.ts';
 import type { AtomicOp, Insn, Operand, Slots } from '../../src/isa/index.ts';
 import { operationByCode } from '../../src/vm/interp/compile.ts';
 import { HALTED, Machine } from '../../src/vm/interp/machine.ts';
@@ -81,7 +82,9 @@ class WatchedMachine extends Machine {
   private readonly given: Sanitized;
 
   constructor(given: Sanitized) {
-    super(given.plan, given.world);
+    super(given.plan, given.world, () => {
+      throw new Bug('a program of the fuzzer with a callback');
+    });
     this.given = given;
     for (const [i, map] of worldMaps.entries()) {
       const { valueAddress } = given.world.maps[i]!;

@@ -119,6 +119,7 @@ const task: Task = { pid: 1, tgid: 1, uid: 0, gid: 0, comm: 'fuzz' };
 
 /** The embedded side: memory, maps, and what helpers ask for, all fixed. */
 export class World implements Runtime {
+  readonly cpus = 1;
   readonly memory: KernelMemory = createMemory({ limitBytes: 4 << 20 });
   readonly maps: readonly BpfMap[];
   readonly facts: readonly MapFacts[];

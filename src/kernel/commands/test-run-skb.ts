@@ -1,8 +1,9 @@
 /**
- * Test runs of programs that see a packet as a struct __sk_buff (bpf_prog_test_run_skb). A socket filter
- * sees the packet from behind its Ethernet header, and the header comes back as zeros, as on Linux.
+ * Test runs of programs that see a packet as a struct __sk_buff (bpf_prog_test_run_skb). Classifiers see all of
+ * it; the others see it from behind its Ethernet header, and the header comes back as zeros, as on Linux.
  */
 import { skBuff } from '../../uapi/contexts.ts';
+import { progTypes } from '../../uapi/prog-types.ts';
 import { PacketBuffer, TAILROOM } from '../packet-buffer.ts';
 import type { Call } from './call.ts';
 import { ETH_HLEN, finish, PAGE, type Run, readContext, repeatRun } from './test-run-parts.ts';
@@ -28,6 +29,9 @@ const settable: readonly (readonly [number, number])[] = [
 
 const LOOPBACK = 1;
 
+/** Types that see the Ethernet header. */
+const linkLayer: readonly number[] = [progTypes.sched_cls.id, progTypes.sched_act.id];
+
 export function testRunSkb(run: Run): void {
   const { call, attr } = run;
   if (((attr.flags ?? 0) & ~F_TEST_SKB_CHECKSUM_COMPLETE) !== 0) throw call.fail('EINVAL', 'unknown flags');
@@ -38,14 +42,17 @@ export function testRunSkb(run: Run): void {
     throw call.fail('EINVAL', `a packet has ${ETH_HLEN} to ${SKB_MAX} bytes`);
   const packet = call.buffer(attr.dataIn, size, 'data_in').slice();
   const ctx = readContext(call, attr, skBuff.size);
-  const length = size - ETH_HLEN;
+  const isL2 = linkLayer.includes(run.program.facts.type);
+  const before = isL2 ? 0 : ETH_HLEN;
+  const length = size - before;
   if (ctx !== undefined) checkSkbContext(call, ctx, length);
 
   const buffer = new PacketBuffer({
     memory: call.kernel.memory,
     layout: skBuff,
     bytes: packet,
-    before: ETH_HLEN,
+    before,
+    networkHeader: ETH_HLEN,
     headroom: SKB_HEADROOM,
     tailroom: TAILROOM,
   });
@@ -65,7 +72,7 @@ export function testRunSkb(run: Run): void {
     }
     finish(run, {
       ...result,
-      data: [new Uint8Array(ETH_HLEN), buffer.copy(buffer.data, buffer.dataEnd)],
+      data: [new Uint8Array(before), buffer.copy(buffer.data, buffer.dataEnd)],
       ctx,
     });
   } finally {

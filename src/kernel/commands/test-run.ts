@@ -15,6 +15,9 @@ import { testRunSkb } from './test-run-skb.ts';
 
 const runners = new Map<number, (run: Run) => void>([
   [progTypes.socket_filter.id, testRunSkb],
+  [progTypes.sched_cls.id, testRunSkb],
+  [progTypes.sched_act.id, testRunSkb],
+  [progTypes.cgroup_skb.id, testRunSkb],
   [progTypes.xdp.id, testRunXdp],
   [progTypes.raw_tracepoint.id, testRunRawTracepoint],
 ]);
@@ -69,7 +72,8 @@ function testRunXdp(run: Run): void {
     bytes: bytes.subarray(0, linear),
     before: meta,
     headroom: XDP_HEADROOM - meta,
-    tailroom: TAILROOM,
+    // A frame is a page: what is left of it is where the packet may grow.
+    tailroom: PAGE - XDP_HEADROOM - (linear - meta),
   });
   try {
     buffer.setField(xdpMd.data_meta, buffer.data - meta);

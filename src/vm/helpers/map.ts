@@ -3,7 +3,7 @@ import type { BpfMap } from '../../maps/types.ts';
 import { type Helper, type HelperCall, returnInt, returnU32 } from './types.ts';
 
 /** The map in register 1. */
-function mapArgument(call: HelperCall): BpfMap {
+export function mapArgument(call: HelperCall): BpfMap {
   const map = call.u32[3] === 0 ? call.runtime.mapAt(call.u32[2]!) : undefined;
   return map ?? call.fault(`no map at 0x${call.u64[1]!.toString(16)}`);
 }
@@ -23,4 +23,11 @@ export const mapUpdateElem: Helper = (call) => {
 export const mapDeleteElem: Helper = (call) => {
   const map = mapArgument(call);
   returnInt(call, map.delete(call.argument(2, map.def.keySize)));
+};
+
+/** (map, key, cpu) */
+export const mapLookupPercpuElem: Helper = (call) => {
+  const map = mapArgument(call);
+  const cpu = call.u32[6]!;
+  returnU32(call, cpu < call.runtime.cpus ? map.lookup(call.argument(2, map.def.keySize), cpu) : 0);
 };

@@ -5,18 +5,51 @@
  */
 import { helpers } from '../../uapi/helpers.ts';
 import type { Running } from '../../uapi/label.ts';
-import { mapDeleteElem, mapLookupElem, mapUpdateElem } from './map.ts';
+import { forEachMapElem, loop } from './callback.ts';
+import { mapDeleteElem, mapLookupElem, mapLookupPercpuElem, mapUpdateElem } from './map.ts';
+import { probeRead, probeReadStr } from './probe.ts';
+import {
+  mapPeekElem,
+  mapPopElem,
+  mapPushElem,
+  ringbufDiscard,
+  ringbufOutput,
+  ringbufQuery,
+  ringbufReserve,
+  ringbufSubmit,
+} from './ring.ts';
+import {
+  csumDiff,
+  csumUpdate,
+  l3CsumReplace,
+  l4CsumReplace,
+  redirect,
+  setHashInvalid,
+  skbLoadBytes,
+  skbLoadBytesRelative,
+  skbPullData,
+  skbStoreBytes,
+} from './skb.ts';
 import {
   getCurrentComm,
   getCurrentPidTgid,
   getCurrentUidGid,
+  getNumaNodeId,
   getPrandomU32,
   getSmpProcessorId,
   ktimeGetNs,
 } from './task.ts';
+import { snprintf, strncmp, traceVprintk } from './text.ts';
 import { tracePrintk } from './trace-printk.ts';
 import type { Helper } from './types.ts';
-import { xdpAdjustHead } from './xdp.ts';
+import {
+  xdpAdjustHead,
+  xdpAdjustMeta,
+  xdpAdjustTail,
+  xdpGetBuffLen,
+  xdpLoadBytes,
+  xdpStoreBytes,
+} from './xdp.ts';
 
 export const helperImplementations = {
   map_lookup_elem: mapLookupElem,
@@ -30,6 +63,43 @@ export const helperImplementations = {
   get_current_uid_gid: getCurrentUidGid,
   get_current_comm: getCurrentComm,
   xdp_adjust_head: xdpAdjustHead,
+  xdp_adjust_tail: xdpAdjustTail,
+  xdp_adjust_meta: xdpAdjustMeta,
+  xdp_load_bytes: xdpLoadBytes,
+  xdp_store_bytes: xdpStoreBytes,
+  xdp_get_buff_len: xdpGetBuffLen,
+  get_numa_node_id: getNumaNodeId,
+  ktime_get_boot_ns: ktimeGetNs,
+  map_push_elem: mapPushElem,
+  map_pop_elem: mapPopElem,
+  map_peek_elem: mapPeekElem,
+  map_lookup_percpu_elem: mapLookupPercpuElem,
+  ringbuf_output: ringbufOutput,
+  ringbuf_reserve: ringbufReserve,
+  ringbuf_submit: ringbufSubmit,
+  ringbuf_discard: ringbufDiscard,
+  ringbuf_query: ringbufQuery,
+  skb_load_bytes: skbLoadBytes,
+  skb_load_bytes_relative: skbLoadBytesRelative,
+  skb_store_bytes: skbStoreBytes,
+  skb_pull_data: skbPullData,
+  l3_csum_replace: l3CsumReplace,
+  l4_csum_replace: l4CsumReplace,
+  csum_diff: csumDiff,
+  csum_update: csumUpdate,
+  set_hash_invalid: setHashInvalid,
+  redirect,
+  probe_read: probeRead,
+  probe_read_user: probeRead,
+  probe_read_kernel: probeRead,
+  probe_read_str: probeReadStr,
+  probe_read_user_str: probeReadStr,
+  probe_read_kernel_str: probeReadStr,
+  snprintf,
+  trace_vprintk: traceVprintk,
+  strncmp,
+  loop,
+  for_each_map_elem: forEachMapElem,
 } as const satisfies Record<Exclude<Running<typeof helpers>, 'tail_call'>, Helper>;
 
 const names = Object.keys(helperImplementations) as (keyof typeof helperImplementations)[];

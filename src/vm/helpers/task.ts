@@ -40,3 +40,6 @@ export const getCurrentComm: Helper = (call) => {
   u8.set(comm, to);
   returnInt(call, 0);
 };
+
+/** There is one node. */
+export const getNumaNodeId: Helper = (call) => returnInt(call, 0);

@@ -14,6 +14,10 @@ export interface HelperCall {
   readonly context: RunContext;
   /** The pointer in `register`; an engine that checks makes sure that `size` bytes are the program's there. */
   argument(register: number, size: number): number;
+  /** Whether the program is of type XDP. */
+  readonly xdp: boolean;
+  /** Calls the program's function at `slot` with registers 1 … 5; its result is then in register 0. */
+  callback(slot: number): void;
   /** For what a verified program cannot do. */
   fault(message: string): never;
 }

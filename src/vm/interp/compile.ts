@@ -84,6 +84,10 @@ class Compiler {
       case 'atomic':
         return [atomicName(insn.atomic, insn.fetch, insn.size), insn.dst, insn.src, insn.off];
       case 'ldimm64': {
+        // The address of a function is its slot.
+        if (insn.pseudo === 'func') {
+          return ['ldimm64', insn.dst, this.constant(BigInt(this.target(slot, insn.lo)))];
+        }
         const value = (BigInt(insn.hi) << 32n) | BigInt(insn.lo >>> 0);
         return ['ldimm64', insn.dst, this.constant(value)];
       }

@@ -27,7 +27,7 @@ class Interpreted implements Enterable {
   }
 
   enter(run: Run): bigint {
-    const machine = this.idle.pop() ?? new Machine(this.plan, this.runtime);
+    const machine = this.idle.pop() ?? new Machine(this.plan, this.runtime, execute);
     machine.start(run);
     try {
       execute(machine, run);

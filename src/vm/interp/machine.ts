@@ -7,7 +7,7 @@
  * values (word 2n is the low half of register n), which JavaScript engines keep unboxed.
  */
 import type { KernelMemory } from '../../memory/types.ts';
-import { type PacketOffsets, packetContext } from '../../uapi/contexts.ts';
+import { type PacketOffsets, packetContext, xdpMd } from '../../uapi/contexts.ts';
 import { progTypeName } from '../../uapi/prog-types.ts';
 import { MemoryFault, ProgramFault } from '../faults.ts';
 import type { HelperCall } from '../helpers/types.ts';
@@ -57,8 +57,12 @@ export class Machine implements HelperCall {
   private stack = 0;
   private loops = 0;
 
-  constructor(plan: Plan, runtime: Runtime) {
+  /** Goes on until the program counter is HALTED. */
+  private readonly execute: (machine: Machine, run: Run) => void;
+
+  constructor(plan: Plan, runtime: Runtime, execute: (machine: Machine, run: Run) => void) {
     this.plan = plan;
+    this.execute = execute;
     this.runtime = runtime;
     this.memory = runtime.memory;
     this.fields = packetContext(progTypeName(plan.program.progType));
@@ -119,6 +123,19 @@ export class Machine implements HelperCall {
     this.pushStack();
     this.frames.push({ returnTo: pc, saved, stack, loops });
     this.pc = slot;
+  }
+
+  /** Calls the function at `slot` for a helper: it returns to nowhere, and so the execution ends. */
+  callback(slot: number): void {
+    const { pc } = this;
+    this.pc = HALTED;
+    this.call(slot);
+    this.execute(this, this.run!);
+    this.pc = pc;
+  }
+
+  get xdp(): boolean {
+    return this.fields === xdpMd;
   }
 
   exit(): void {

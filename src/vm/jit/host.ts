@@ -4,7 +4,7 @@
  * stacks for each memory.
  */
 import type { KernelMemory } from '../../memory/types.ts';
-import { type PacketOffsets, packetContext } from '../../uapi/contexts.ts';
+import { type PacketOffsets, packetContext, xdpMd } from '../../uapi/contexts.ts';
 import { progTypeName } from '../../uapi/prog-types.ts';
 import { ProgramFault } from '../faults.ts';
 import { helperByCode } from '../helpers/table.ts';
@@ -14,6 +14,7 @@ import { type Enterable, MAX_FRAMES, MAX_TAIL_CALLS, overBudget, type Run, STACK
 import type { PacketContext, RunContext, RunnableProgram, Runtime } from '../types.ts';
 import {
   ENV,
+  FRAME,
   FUEL,
   helperImport,
   type hostImports,
@@ -125,6 +126,8 @@ export class Host implements HelperCall {
   run: Run | undefined;
   readonly program: RunnableProgram;
   readonly workspace: Workspace;
+  /** The export that helpers call back by, where the program has callbacks. */
+  callBack: ((slot: number, stack: number) => void) | undefined;
   /** The slot of the call that is being made. */
   private slot = 0;
 
@@ -167,6 +170,18 @@ export class Host implements HelperCall {
 
   fault(message: string): never {
     throw new ProgramFault(this.slot, message);
+  }
+
+  get xdp(): boolean {
+    return this.fields === xdpMd;
+  }
+
+  /** Calls a function of the program in the frame below that of the helper's caller. */
+  callback(slot: number): void {
+    const { u32 } = this.workspace;
+    const frame = u32[FRAME / 4]!;
+    this.callBack!(slot, frame - STACK_BYTES);
+    this.workspace.u32[FRAME / 4] = frame;
   }
 
   private stop(reason: number, slot: number): never {

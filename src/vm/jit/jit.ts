@@ -9,7 +9,7 @@ import { DEFAULT_BUDGET, type Run } from '../run.ts';
 import { checkRunnable } from '../runnable.ts';
 import type { Engine, Executable, RunContext, RunnableProgram, Runtime } from '../types.ts';
 import { type Continuing, Host, type Workspace, workspaceOf } from './host.ts';
-import { ENTRY } from './translate/layout.ts';
+import { CALLBACK, ENTRY } from './translate/layout.ts';
 import { type Translation, translate } from './translate/module.ts';
 
 class Compiled implements Continuing {
@@ -25,6 +25,7 @@ class Compiled implements Continuing {
     this.host = host;
     this.slotAt = slotAt;
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.host.imports());
+    this.host.callBack = instance.exports[CALLBACK] as Host['callBack'];
     this.code = instance.exports[ENTRY] as (ctx: number, stack: number) => void;
   }
 

@@ -9,6 +9,7 @@
  */
 import { Bug, unreachable } from '../../../base/errors.ts';
 import type { Insn } from '../../../isa/insn.ts';
+import { helpers } from '../../../uapi/helpers.ts';
 import { helperCode } from '../../helpers/table.ts';
 import { MAX_FRAMES, MAX_LOOPS, STACK_BYTES, TAIL_CALL } from '../../run.ts';
 import type { RunnableProgram } from '../../types.ts';
@@ -25,7 +26,7 @@ import {
 } from './calls.ts';
 import { Frame } from './frame.ts';
 import { type BpfFunction, callTarget, written } from './functions.ts';
-import { FUEL, helperImport, stops } from './layout.ts';
+import { FRAME, FUEL, helperImport, stops } from './layout.ts';
 import { writeAtomic, writeLoad, writeStore } from './memory.ts';
 
 export interface FunctionInput {
@@ -46,6 +47,9 @@ export type SlotMap = readonly number[];
 const FILL_FROM = 128;
 /** How many blocks above the end of a loop are looked at for what a round costs. */
 const ROUND_DEPTH = 32;
+
+/** Helpers that call functions of the program. */
+const CALLING_BACK: ReadonlySet<number> = new Set([helpers.loop.id, helpers.for_each_map_elem.id]);
 
 class FunctionWriter {
   private readonly input: FunctionInput;
@@ -251,7 +255,11 @@ class FunctionWriter {
         writeAtomic(frame, insn);
         break;
       case 'ldimm64':
-        code.i64((BigInt(insn.hi) << 32n) | BigInt(insn.lo >>> 0));
+        if (insn.pseudo === 'func') {
+          code.i64(BigInt(callTarget(this.input.program, { imm: insn.lo }, slot)));
+        } else {
+          code.i64((BigInt(insn.hi) << 32n) | BigInt(insn.lo >>> 0));
+        }
         frame.set(insn.dst);
         break;
       case 'ldPacket':
@@ -330,7 +338,16 @@ class FunctionWriter {
     if (writeDirect(this.frame, shared, { helper: insn.imm, known })) return;
     const helper = helperCode(insn.imm);
     if (helper === undefined) throw new Bug(`a call of helper ${insn.imm} was not refused`);
+    const callsBack = CALLING_BACK.has(insn.imm);
+    if (callsBack) {
+      this.saveFuel();
+      const { code } = this.input;
+      code.i32(shared.scratch);
+      code.get(this.frame.stack);
+      code.access('i32.store', FRAME);
+    }
     writeHelper(this.frame, shared, { importName: helperImport(helper), slot });
+    if (callsBack && this.fuel !== undefined) this.restoreFuel();
   }
 
   private subprog(target: number, slot: number): void {

@@ -26,6 +26,8 @@ export interface BpfFunction {
   readonly shape: Shape;
   /** Slots that it calls, each once. */
   readonly calls: readonly number[];
+  /** Those of them that it gives to helpers. */
+  readonly callbacks: readonly number[];
   /** Whether it reads or writes r10. */
   readonly usesStack: boolean;
   /** Whether an instruction writes r10, which no verified program does. */
@@ -109,6 +111,7 @@ function cut(
     starts.push(slot);
   };
   const calls = new Set<number>();
+  const callbacks = new Set<number>();
   let usesStack = false;
   let writesR10 = false;
   let tailCalls = false;
@@ -121,6 +124,11 @@ function cut(
       usesStack ||= mentionsR10(insn);
       writesR10 ||= written(insn) === 10;
       if (insn.op === 'call' && insn.kind === 'subprog') calls.add(callTarget(program, insn, slot));
+      if (insn.op === 'ldimm64' && insn.pseudo === 'func') {
+        const to = callTarget(program, { imm: insn.lo }, slot);
+        calls.add(to);
+        callbacks.add(to);
+      }
       tailCalls ||= insn.op === 'call' && insn.kind === 'helper' && insn.imm === TAIL_CALL;
       if (endsBlock(insn)) {
         for (const to of successors(insns, slot)) lead(to);
@@ -154,6 +162,7 @@ function cut(
     graph,
     shape,
     calls: [...calls],
+    callbacks: [...callbacks],
     usesStack,
     writesR10,
     usesFuel: goesBack || tailCalls || calls.size > 0,

@@ -2,13 +2,15 @@
  * What generated code and its host share: the scratch block in the kernel's memory, the imports, and the
  * reasons for which generated code stops.
  *
- *      scratch   r0 … r10, 8 bytes each │ fuel, 8 bytes
+ *      scratch   r0 … r10, 8 bytes each │ fuel, 8 bytes │ frame, 4 bytes
  */
 import type { FunctionType } from '../wasm/index.ts';
 
 export const REGISTERS = 11;
 export const FUEL = 8 * REGISTERS;
-export const SCRATCH_BYTES = FUEL + 8;
+/** The lowest address of the frame that called a helper that calls back. */
+export const FRAME = FUEL + 8;
+export const SCRATCH_BYTES = FRAME + 8;
 
 /** The module name of all imports. */
 export const ENV = 'env';
@@ -36,6 +38,8 @@ export const helperImport = (code: number): string => `helper${code}`;
 /** The exported entry: (context, lowest address of the first frame); r0 goes into the scratch block. */
 export const ENTRY = 'run';
 export const entryType: FunctionType = { params: ['i32', 'i32'], results: [] };
+/** Exported where helpers call back: (slot of a function, its frame), registers in the scratch block. */
+export const CALLBACK = 'callback';
 /** The program itself: the same, with r0 as its result. */
 export const mainType: FunctionType = { params: ['i32', 'i32'], results: ['i64'] };
 /** A subprogram: (r1 … r5, lowest address of its frame) → r0. */

@@ -7,11 +7,12 @@ import { Bug } from '../../../base/errors.ts';
 import { helperByCode } from '../../helpers/table.ts';
 import { STACK_BYTES } from '../../run.ts';
 import type { RunnableProgram } from '../../types.ts';
-import { type Code, type FunctionRef, ModuleBuilder } from '../wasm/index.ts';
+import { type Code, type FunctionRef, type Local, ModuleBuilder } from '../wasm/index.ts';
 import type { Shared } from './calls.ts';
 import { type SlotMap, writeFunction } from './function.ts';
 import { functionsOf, mayNestTooDeep } from './functions.ts';
 import {
+  CALLBACK,
   ENTRY,
   ENV,
   entryType,
@@ -86,6 +87,8 @@ export function translate(program: RunnableProgram, { scratch, view }: Place): T
     return writeFunction({ program, bpf, shared, code: codes[i]!, stackDepth, checksDepth });
   });
   writeEntry(module, main.ref, scratch);
+  const callbacks = new Set(functions.flatMap((one) => one.callbacks));
+  if (callbacks.size > 0) writeCallback(module, shared, [...callbacks]);
   const { bytes, starts } = module.build();
   const fits =
     codes.every(({ size }) => size + LOCALS_BYTES <= MOST_FUNCTION_BYTES) &&
@@ -101,6 +104,30 @@ function writeEntry(module: ModuleBuilder, main: FunctionRef, scratch: number): 
   code.call(main);
   code.access('i64.store');
   module.export(ENTRY, ref);
+}
+
+/** What helpers call back by: the functions that may be called so, one after the other. */
+function writeCallback(module: ModuleBuilder, shared: Shared, slots: readonly number[]): void {
+  const { ref, code } = module.define(CALLBACK, entryType, ['slot', 'stack']);
+  const [slot, stack] = code.locals as [Local, Local];
+  for (const target of slots) {
+    code.get(slot);
+    code.i32(target);
+    code.op('i32.eq');
+    code.if();
+    code.i32(shared.scratch);
+    for (let register = 1; register <= 5; register++) {
+      code.i32(shared.scratch);
+      code.access('i64.load', 8 * register);
+    }
+    code.get(stack);
+    code.call(shared.subprog(target));
+    code.access('i64.store');
+    code.op('return');
+    code.end();
+  }
+  code.op('unreachable');
+  module.export(CALLBACK, ref);
 }
 
 function missing(name: string): never {
