@@ -26,6 +26,11 @@ export interface KernelOptions {
   readonly memoryLimit?: number;
   /** What runs programs, `interpreter` or `jit`; the interpreter by default. */
   readonly engine?: Engine;
+  /**
+   * Raw BTF of the kernel that it is to be for its programs: what CO-RE is resolved against, and how its tasks are laid
+   * out. By default its own, which is small.
+   */
+  readonly btf?: Uint8Array;
 }
 
 export interface SpawnOptions {
@@ -64,6 +69,7 @@ export class EmbeddedKernel {
       random: options.random ?? (() => Math.floor(Math.random() * 2 ** 32)),
       memoryLimit: options.memoryLimit,
       engine: options.engine ?? interpreter,
+      btf: options.btf,
     });
     this.bpffs = this.#state.bpffs;
     this.devices = this.#state.devices;

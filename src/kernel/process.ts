@@ -217,9 +217,9 @@ export class Process implements System {
     return (6 << 16) | (18 << 8);
   }
 
-  /** The embedded kernel has none. */
-  kernelBtf(): undefined {
-    return undefined;
+  /** The kernel's own types, or those that it was given. */
+  kernelBtf(): Uint8Array {
+    return this.#kernel.types.bytes;
   }
 
   tracePipe(options: { signal?: AbortSignal } = {}): AsyncIterable<string> {

@@ -10,6 +10,7 @@ import type { KernelMemory } from '../memory/types.ts';
 import type { Executable, RunContext, Runtime, Task } from '../vm/types.ts';
 import type { Registry } from './objects/object.ts';
 import type { ProgObject } from './objects/program.ts';
+import type { Tasks } from './tasks.ts';
 import type { TraceContext, TracePipe } from './trace-pipe.ts';
 
 /** On whose behalf and where a program runs. */
@@ -28,6 +29,7 @@ export interface RuntimeParts {
   readonly now: () => bigint;
   readonly random: () => number;
   readonly tracePipe: TracePipe;
+  readonly tasks: Tasks;
   readonly programs: Registry<ProgObject>;
   readonly cpus: number;
 }
@@ -61,6 +63,10 @@ export class KernelRuntime implements Runtime {
 
   task(): Task {
     return this.#place.task;
+  }
+
+  taskAddress(): number {
+    return this.#parts.tasks.address(this.#place.task);
   }
 
   mapAt(address: number): BpfMap | undefined {

@@ -43,7 +43,11 @@ export const helpers = {
   skb_change_type: { id: 32, label: 'verified-only' },
   skb_under_cgroup: { id: 33, label: 'verified-only' },
   get_hash_recalc: { id: 34, label: 'verified-only' },
-  get_current_task: { id: 35, label: 'verified-only' },
+  get_current_task: {
+    id: 35,
+    label: 'modelled',
+    note: 'ids, name, credentials and leader; the parent is the idle task, every other member zero',
+  },
   probe_write_user: { id: 36, label: 'absent' },
   current_task_under_cgroup: { id: 37, label: 'verified-only' },
   skb_change_tail: { id: 38, label: 'verified-only' },

@@ -20,12 +20,18 @@ export class LoadError extends BpfError {
     super(
       errno,
       reason === '' ? `program '${program}' was not loaded` : `program '${program}' rejected: ${reason}`,
-      reason === '' ? hint : undefined,
+      reason === '' ? hint : hintFor(reason),
     );
     this.program = program;
     this.log = log;
     this.reason = reason;
   }
+}
+
+/** What to do where a program wants of the kernel what it does not have. */
+function hintFor(reason: string): string | undefined {
+  if (!reason.startsWith('failed to resolve CO-RE relocation')) return undefined;
+  return 'the types of this kernel do not have it: give those of another, --btf FILE or load(object, { kernelBtf })';
 }
 
 /** The last line of a verifier log that is a message. */

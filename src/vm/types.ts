@@ -36,6 +36,8 @@ export interface Runtime {
   /** How many CPUs there are. */
   readonly cpus: number;
   task(): Task;
+  /** Where the current task's struct task_struct is in memory; 0, or no such method, where there is none. */
+  taskAddress?(): number;
   /** The map whose object is at this address. */
   mapAt(address: number): BpfMap | undefined;
   /** The program at an index of a program array; undefined where the slot is empty. */

@@ -33,6 +33,7 @@ import {
 import {
   getCurrentComm,
   getCurrentPidTgid,
+  getCurrentTask,
   getCurrentUidGid,
   getNumaNodeId,
   getPrandomU32,
@@ -60,6 +61,7 @@ export const helperImplementations = {
   get_prandom_u32: getPrandomU32,
   get_smp_processor_id: getSmpProcessorId,
   get_current_pid_tgid: getCurrentPidTgid,
+  get_current_task: getCurrentTask,
   get_current_uid_gid: getCurrentUidGid,
   get_current_comm: getCurrentComm,
   xdp_adjust_head: xdpAdjustHead,

@@ -22,6 +22,11 @@ export const getCurrentPidTgid: Helper = (call) => {
   call.u32[1] = tgid;
 };
 
+/** The address of the current task's struct task_struct, as a number or a pointer to read through. */
+export const getCurrentTask: Helper = (call) => {
+  call.u64[0] = BigInt(call.runtime.taskAddress?.() ?? 0);
+};
+
 /** gid in the upper half, uid in the lower. */
 export const getCurrentUidGid: Helper = (call) => {
   const { gid, uid } = call.runtime.task();
