@@ -30,6 +30,8 @@ export interface CtxField {
   readonly pointer?: CtxPointer;
   /** Sign-extending loads are refused. */
   readonly unsignedOnly?: boolean;
+  /** Accesses begin where the field does. */
+  readonly fromStart?: boolean;
   /** Readable, writable only in programs with one of these expected attach types. */
   readonly readAttach?: readonly number[];
   readonly writeAttach?: readonly number[];
@@ -48,7 +50,7 @@ const WORD = 4;
 const LONG = 8;
 const ANY = 1 + 2 + 4 + 8;
 
-type Extra = Partial<Pick<CtxField, 'pointer' | 'unsignedOnly' | 'readAttach' | 'writeAttach'>>;
+type Extra = Partial<Pick<CtxField, 'pointer' | 'unsignedOnly' | 'fromStart' | 'readAttach' | 'writeAttach'>>;
 
 function field(
   name: string,
@@ -80,10 +82,10 @@ const skb = {
   data_end: field('data_end', [80, 84], [WORD, 0], { pointer: 'packetEnd', unsignedOnly: true }),
   napi_id: field('napi_id', [84, 88], [NARROW, WORD]),
   family: field('family', [88, 92], [NARROW, WORD]),
-  remote_ip4: field('remote_ip4', [92, 96], [NARROW, WORD]),
-  local_ip4: field('local_ip4', [96, 100], [NARROW, WORD]),
-  remote_ip6: field('remote_ip6', [100, 116], [WORD, WORD], { unsignedOnly: true }),
-  local_ip6: field('local_ip6', [116, 132], [WORD, WORD], { unsignedOnly: true }),
+  remote_ip4: field('remote_ip4', [92, 96], [WORD, WORD]),
+  local_ip4: field('local_ip4', [96, 100], [WORD, WORD]),
+  remote_ip6: field('remote_ip6', [100, 116], [WORD, WORD]),
+  local_ip6: field('local_ip6', [116, 132], [WORD, WORD]),
   remote_port: field('remote_port', [132, 136], [NARROW, WORD]),
   local_port: field('local_port', [136, 140], [NARROW, WORD]),
   data_meta: field('data_meta', [140, 144], [WORD, 0], { pointer: 'packetMeta', unsignedOnly: true }),
@@ -177,20 +179,20 @@ function skbLayout(readable: readonly SkbField[], writable: readonly SkbField[])
 /** bpf_sock: the context of cgroup_sock programs, and what a `sock` pointer shows. */
 export const sockFields: readonly CtxField[] = [
   field('bound_dev_if', [0, 4], [WORD, WORD]),
-  field('family', [4, 8], [NARROW, 0]),
-  field('type', [8, 12], [NARROW, 0]),
-  field('protocol', [12, 16], [NARROW, 0]),
+  field('family', [4, 8], [NARROW, 0], { fromStart: true }),
+  field('type', [8, 12], [NARROW, 0], { fromStart: true }),
+  field('protocol', [12, 16], [NARROW, 0], { fromStart: true }),
   field('mark', [16, 20], [WORD, WORD]),
   field('priority', [20, 24], [WORD, WORD]),
   field('src_ip4', [24, 28], [NARROW, 0]),
   field('src_ip6', [28, 44], [NARROW, 0]),
-  field('src_port', [44, 48], [NARROW, 0]),
+  field('src_port', [44, 48], [NARROW, 0], { fromStart: true }),
   field('dst_port', [48, 50], [1 + 2, 0]),
   field('dst_port', [48, 52], [WORD, 0]),
   field('dst_ip4', [52, 56], [NARROW, 0]),
   field('dst_ip6', [56, 72], [NARROW, 0]),
-  field('state', [72, 76], [NARROW, 0]),
-  field('rx_queue_mapping', [76, 80], [NARROW, 0]),
+  field('state', [72, 76], [NARROW, 0], { fromStart: true }),
+  field('rx_queue_mapping', [76, 80], [NARROW, 0], { fromStart: true }),
 ];
 export const SOCK_SIZE = 80;
 
@@ -266,7 +268,7 @@ export const contexts: Partial<Record<ProgTypeName, CtxLayout>> = {
   raw_tracepoint: raw(96),
   raw_tracepoint_writable: {
     size: 96,
-    fields: [field('buffer', [0, 8], [LONG, 0], { pointer: 'tpBuffer' }), field('args', [8, 96], [ANY, 0])],
+    fields: [field('buffer', [0, 8], [LONG, 0], { pointer: 'tpBuffer' }), field('args', [1, 96], [ANY, 0])],
   },
   perf_event: {
     size: 184,
@@ -312,7 +314,7 @@ export const contexts: Partial<Record<ProgTypeName, CtxLayout>> = {
       field('skb_data', [192, 200], [LONG, 0], { pointer: 'packet' }),
       field('skb_data_end', [200, 208], [LONG, 0], { pointer: 'packetEnd' }),
       field('skb_len', [208, 212], [WORD, 0]),
-      field('skb_tcp_flags', [212, 216], [NARROW, 0]),
+      field('skb_tcp_flags', [212, 216], [NARROW, 0], { fromStart: true }),
       field('skb_hwtstamp', [216, 224], [LONG, 0]),
     ],
   },
@@ -353,7 +355,7 @@ export const contexts: Partial<Record<ProgTypeName, CtxLayout>> = {
     fields: [
       field('sk', [0, 8], [LONG, 0], { pointer: 'socketOrNull' }),
       field('family', [8, 12], [NARROW, 0]),
-      field('protocol', [12, 16], [NARROW, 0]),
+      field('protocol', [12, 16], [NARROW, 0], { fromStart: true }),
       field('remote_ip4', [16, 20], [NARROW, 0]),
       field('remote_ip6', [20, 36], [NARROW, 0]),
       field('remote_port', [36, 40], [WORD, 0]),
@@ -404,6 +406,7 @@ function rowAllows(row: CtxField, access: CtxAccess): boolean {
   if (access.off < row.off || access.off + access.size > row.end) return false;
   if (((access.write ? row.write : row.read) & access.size) === 0) return false;
   if (access.signed && row.unsignedOnly === true) return false;
+  if (row.fromStart === true && access.off !== row.off) return false;
   const attach = access.write ? row.writeAttach : row.readAttach;
   return attach === undefined || attach.includes(access.attachType);
 }

@@ -140,6 +140,8 @@ export class Env {
   maxCtxOffset = 0;
   /** Why the program is refused, where the log's last line does not say. */
   message: string | undefined;
+  /** A load that passes and cannot be rewritten to one of the kernel's own structs. */
+  unconvertible = false;
   /** A reachable call of no kernel function. */
   missingKfunc = false;
   readonly calledGlobals = new Set<number>();

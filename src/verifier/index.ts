@@ -94,6 +94,7 @@ function check(env: Env): void {
   checkStackDepth(env);
   if (!env.allowLeaks && [...env.tailCallMaps.values()].includes(-1))
     env.reject('EINVAL', 'tail_call abusing map_ptr');
+  if (env.unconvertible) env.reject('EFAULT', 'verifier bug: error during ctx access conversion (0)');
   if (env.missingKfunc) env.reject('EINVAL', 'invalid kernel function call not eliminated in verifier pass');
 }
 

@@ -5,14 +5,14 @@
 
 import { type CtxPointer, ctxField } from '../uapi/contexts.ts';
 import { mapTypes } from '../uapi/map-types.ts';
-import { checkAlignment, checkUnmoved } from './alignment.ts';
+import { checkAlignment, checkUnmoved, offText } from './alignment.ts';
 import { isSecret } from './checks.ts';
 import { coerceSize, coerceSizeSx, isConst } from './domain/index.ts';
 import type { Env } from './env.ts';
 import { regions } from './facts.ts';
 import { specialAt, specialFields } from './map-special.ts';
-import { isPacket, isSock, setKnown, setPointer, setScalar, typeOf, word } from './regs.ts';
-import { sockAllows } from './sock-fields.ts';
+import { isPacket, isSock, isUnmoved, setKnown, setPointer, setScalar, typeOf, word } from './regs.ts';
+import { isHalfField, sockAllows } from './sock-fields.ts';
 import { checkStackBounds, readStack, writeStack } from './stack.ts';
 import { regAt } from './state/frame.ts';
 import { AUX0, FRAME_NO, ID, OFF, type RegFile, SMIN, TNUM_VALUE, UMAX } from './state/layout.ts';
@@ -313,6 +313,19 @@ function accessSock(env: Env, access: Access): void {
   if (!sockAllows(type, off, access.size)) {
     env.reject('EACCES', `R${access.reg} invalid ${regTypeName(type)} access off=${off} size=${access.size}`);
   }
+  if (isHalfField(type, off, access.size)) env.unconvertible = true;
+  loadUnknown(env, access);
+}
+
+/** What a writable raw tracepoint lets its programs change: as long as what they use of it (check_tp_buffer_access). */
+function accessTpBuffer(env: Env, access: Access, off: number): void {
+  const { reg, size } = access;
+  const r = regAt(reg);
+  if (off < 0) env.reject('EACCES', `R${reg} invalid tracepoint buffer access: off=${off}, size=${size}`);
+  if (!isUnmoved(env.frame, r)) {
+    env.reject('EACCES', `R${reg} invalid variable buffer offset: off=${off}, var_off=${offText(env, r)}`);
+  }
+  leakCheck(env, access, 'tracepoint buffer');
   loadUnknown(env, access);
 }
 
@@ -362,6 +375,7 @@ export function accessMemory(env: Env, access: Access): void {
     }
     loadUnknown(env, access);
   } else if (isSock(type)) accessSock(env, access);
+  else if (type === regTypes.tpBuffer) accessTpBuffer(env, access, off);
   else env.reject('EACCES', `R${reg} invalid mem access '${regTypeName(type)}'`);
   if (write || value < 0 || size === 8) return;
   const to = regAt(value);

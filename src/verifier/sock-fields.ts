@@ -2,8 +2,8 @@
 import { ctxField, SOCK_SIZE, sockFields } from '../uapi/contexts.ts';
 import { type RegType, regTypes } from './state/reg-types.ts';
 
-/** struct bpf_tcp_sock: words, and two 64-bit counters at the end. */
-const TCP_SOCK_SIZE = 96;
+/** struct bpf_tcp_sock: words, and two 64-bit counters among them. */
+const TCP_SOCK_SIZE = 112;
 const TCP_SOCK_LONGS = [80, 88];
 
 /** Whether `size` bytes at `off` of a socket of this type are a field. */
@@ -18,7 +18,15 @@ export function sockAllows(type: RegType, off: number, size: number): boolean {
   return ctxField({ size: SOCK_SIZE, fields: sockFields }, access) !== undefined;
 }
 
-/** A sock_common has no type, protocol, mark, priority or bound device (bpf_sock_common_is_valid_access). */
+/** A sock_common has no type, protocol, mark or priority (bpf_sock_common_is_valid_access). */
 function commonField(off: number): boolean {
-  return !(off < 4 || (off >= 8 && off < 24));
+  return off < 8 || off >= 24;
+}
+
+/**
+ * Whether a load is of the second half of a 64-bit field of a TCP socket: Linux lets it through, and then finds
+ * that it cannot rewrite it.
+ */
+export function isHalfField(type: RegType, off: number, size: number): boolean {
+  return type === regTypes.tcpSock && size === 4 && TCP_SOCK_LONGS.includes(off - 4);
 }
