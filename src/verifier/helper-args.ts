@@ -6,6 +6,7 @@ import type { ArgKind, HelperProto } from '../uapi/helper-protos.ts';
 import type { HelperName } from '../uapi/helpers.ts';
 import { checkAlignment, checkUnmoved } from './alignment.ts';
 import { checkRead, isSecret } from './checks.ts';
+import { checkConstString } from './const-string.ts';
 import { isConst } from './domain/index.ts';
 import type { Env } from './env.ts';
 import { constantKey } from './map-key.ts';
@@ -85,6 +86,9 @@ const accepted: Readonly<Record<Exclude<ArgKind, 'any'>, readonly RegType[]>> = 
   sizeOrZero: scalar,
   allocSize: scalar,
   sockCommon: socks,
+  sockBtf: socksByBtf,
+  sockBtfOrNull: socksByBtf,
+  socketArgOrNull: [regTypes.socket],
   releaseSockCommon: socksByBtf,
   releaseRingbufMem: [regTypes.mem | typeFlags.ringbuf],
   spinLock: [regTypes.mapValue],
@@ -93,23 +97,14 @@ const accepted: Readonly<Record<Exclude<ArgKind, 'any'>, readonly RegType[]>> = 
   stackOrNull: [regTypes.stack],
 };
 
-/** Helpers whose socket argument may also be a kernel pointer (ARG_PTR_TO_BTF_ID_SOCK_COMMON). */
-const byBtf: ReadonlySet<HelperName> = new Set([
-  'sk_storage_get',
-  'sk_storage_delete',
-  'sk_assign',
-  'tcp_check_syncookie',
-  'tcp_gen_syncookie',
-  'sk_cgroup_id',
-  'sk_ancestor_cgroup_id',
-]);
-
 const nullable: ReadonlySet<ArgKind> = new Set([
   'ctxOrNull',
   'memOrNull',
   'memOrNullUninit',
   'mapValueOrNullArg',
   'stackOrNull',
+  'sockBtfOrNull',
+  'socketArgOrNull',
 ]);
 const written: ReadonlySet<ArgKind> = new Set(['memUninit', 'memOrNullUninit', 'memRw', 'mapValueUninit']);
 const uninit: ReadonlySet<ArgKind> = new Set(['memUninit', 'memOrNullUninit', 'mapValueUninit']);
@@ -147,7 +142,7 @@ function checkArg(env: Env, arg: Arg, facts: CallFacts): void {
   }
   const isNullArg = isNull(frame, r) && nullable.has(kind);
   if (!isNullArg) {
-    checkType(env, { kind, reg }, facts);
+    checkType(env, { kind, reg });
     checkOffset(env, { kind, reg });
   }
   if (kind === 'releaseSockCommon' || kind === 'releaseRingbufMem') {
@@ -184,13 +179,13 @@ function mayPassPacket(env: Env, helper: HelperName): boolean {
   return mayUsePacket(env, false) && packetHelpers.has(helper);
 }
 
-function checkType(env: Env, arg: { kind: Exclude<ArgKind, 'any'>; reg: number }, facts: CallFacts): void {
+function checkType(env: Env, arg: { kind: Exclude<ArgKind, 'any'>; reg: number }): void {
   const { kind, reg } = arg;
   const actual = typeOf(env.frame, regAt(reg));
   let type = actual;
   if (readOnly.has(kind)) type &= ~typeFlags.rdonly;
   if (nullable.has(kind)) type &= ~typeFlags.maybeNull;
-  const types = kind === 'sockCommon' && byBtf.has(facts.helper) ? socksByBtf : accepted[kind];
+  const types = accepted[kind];
   if (types.includes(type)) return;
   env.reject(
     'EACCES',
@@ -286,6 +281,8 @@ function checkValue(env: Env, arg: Arg & { kind: ArgKind; reg: number }, facts: 
       markPrecise(env, reg);
       return;
     case 'constStr':
+      checkConstString(env, reg);
+      return;
     case 'spinLock':
       env.reject('EINVAL', `arguments of ${facts.helper} are not supported`);
       return;

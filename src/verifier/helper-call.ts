@@ -1,9 +1,11 @@
 /** A call of a helper: may this program make it, with these arguments, and what comes back (check_helper_call). */
-import { type HelperProto, helperAllowed, helperProtos, type ReturnKind } from '../uapi/helper-protos.ts';
+import { helperAllowed } from '../uapi/helper-access.ts';
+import { type HelperProto, helperProto, type ReturnKind } from '../uapi/helper-protos.ts';
 import { type HelperName, helperName } from '../uapi/helpers.ts';
 import { mapTypeName, mapTypes } from '../uapi/map-types.ts';
 import { pushBranch } from './branches.ts';
 import { callBack } from './callbacks.ts';
+import { checkSnprintf } from './const-string.ts';
 import { isConst, syncBounds } from './domain/index.ts';
 import { forgetPackets, helperChangesPacket } from './effects.ts';
 import type { Env } from './env.ts';
@@ -66,15 +68,20 @@ const tracing: ReadonlySet<string> = new Set([
   'raw_tracepoint_writable',
 ]);
 
+const DENIED_0 = 'program of this type cannot use helper bpf_unspec#0';
+
 function prototypeOf(env: Env, id: number): { name: HelperName; proto: HelperProto } {
   const name = helperName(id);
-  if (name === undefined) return env.reject('EINVAL', `invalid func unknown#${id}`);
-  const proto = helperProtos[name];
+  if (name === undefined) {
+    // Number 0 is a helper to Linux, one that nothing may call.
+    return env.reject('EINVAL', id === 0 ? DENIED_0 : `invalid func unknown#${id}`);
+  }
+  const proto = helperProto(name, env.progType);
   const { bpf, perfmon } = env.input.capabilities;
   const privileged =
     (proto?.perfmon !== true || perfmon || tracing.has(env.progType ?? '')) &&
     (bpf || proto?.perfmon !== true);
-  if (proto === undefined || !helperAllowed(proto, env.progType) || !privileged) {
+  if (proto === undefined || !helperAllowed(name, env.progType) || !privileged) {
     return env.reject('EINVAL', `program of this type cannot use helper bpf_${name}#${id}`);
   }
   if (proto.gpl === true && !env.input.gplCompatible) {
@@ -132,6 +139,10 @@ function checkMapUse(env: Env, facts: CallFacts): void {
     env.tailCallMaps.set(env.insn, before === facts.map ? facts.map : -1);
   }
   if (facts.helper !== 'tail_call') return;
+  if (map.type !== mapTypes.prog_array.id) {
+    env.write('expected prog array map for tail call');
+    env.fail('EINVAL');
+  }
   // record_func_key(): an index within the array is relied upon.
   const index = env.frame.u64[regAt(3) + TNUM_VALUE] as bigint;
   const known =
@@ -163,6 +174,7 @@ function release(env: Env, facts: CallFacts): void {
 
 function checkSpecial(env: Env, name: HelperName): void {
   if (name === 'tail_call') checkNothingHeld(env, 'tail_call');
+  if (name === 'snprintf') checkSnprintf(env);
   if (name === 'get_local_storage' && !isNull(env.frame, regAt(2))) {
     env.reject('EINVAL', "get_local_storage() doesn't support non-zero flags");
   }
