@@ -41,8 +41,6 @@ export interface CtxLayout {
   /** Bytes of the context; an offset outside is refused whatever the rows say. */
   readonly size: number;
   readonly fields: readonly CtxField[];
-  /** Accesses need not be aligned to their size (BPF_PROG_TYPE_SYSCALL alone). */
-  readonly unaligned?: boolean;
 }
 
 const NARROW = 1 + 2 + 4;
@@ -355,7 +353,7 @@ export const contexts: Partial<Record<ProgTypeName, CtxLayout>> = {
     fields: [
       field('sk', [0, 8], [LONG, 0], { pointer: 'socketOrNull' }),
       field('family', [8, 12], [NARROW, 0]),
-      field('protocol', [12, 16], [NARROW, 0], { fromStart: true }),
+      field('protocol', [12, 16], [NARROW, 0]),
       field('remote_ip4', [16, 20], [NARROW, 0]),
       field('remote_ip6', [20, 36], [NARROW, 0]),
       field('remote_port', [36, 40], [WORD, 0]),
@@ -383,7 +381,7 @@ export const contexts: Partial<Record<ProgTypeName, CtxLayout>> = {
       field('retval', [36, 40], [WORD, WORD], { readAttach: [21], writeAttach: [21] }),
     ],
   },
-  syscall: { size: 0xffff, fields: [field('args', [0, 0x10000], [ANY, ANY])], unaligned: true },
+  syscall: { size: 0xffff, fields: [field('args', [0, 0x10000], [ANY, ANY])] },
 };
 
 export interface CtxAccess {
@@ -398,7 +396,7 @@ export interface CtxAccess {
 export function ctxField(layout: CtxLayout, access: CtxAccess): CtxField | undefined {
   const { off, size } = access;
   if (off < 0 || off >= layout.size) return undefined;
-  if (layout.unaligned !== true && off % size !== 0) return undefined;
+  if (off % size !== 0) return undefined;
   return layout.fields.find((row) => rowAllows(row, access));
 }
 

@@ -69,6 +69,8 @@ export interface HelperProto {
   readonly gpl?: boolean;
   /** Outside tracing programs only with CAP_PERFMON. */
   readonly perfmon?: boolean;
+  /** May sleep, so only programs that may call it. */
+  readonly sleeps?: boolean;
   /** What differs in programs of some types. */
   readonly inType?: Readonly<Partial<Record<ProgTypeName, Partial<HelperProto>>>>;
 }
@@ -349,6 +351,11 @@ export const helperProtos: Readonly<Partial<Record<HelperName, HelperProto>>> = 
     gpl: true,
   },
   ktime_get_tai_ns: { ret: 'int', args: [] },
+  copy_from_user: { ret: 'int', args: ['memUninit', 'sizeOrZero', 'any'], sleeps: true, perfmon: true },
+  sys_bpf: { ret: 'int', args: ['any', 'mem', 'size'] },
+  sys_close: { ret: 'int', args: ['any'] },
+  btf_find_by_name_kind: { ret: 'int', args: ['mem', 'size', 'any', 'any'] },
+  kallsyms_lookup_name: { ret: 'int', args: ['mem', 'sizeOrZero', 'any', 'longOut'] },
   for_each_map_elem: { ret: 'int', args: ['mapPtr', 'func', 'stackOrNull', 'any'] },
   loop: { ret: 'int', args: ['any', 'func', 'stackOrNull', 'any'] },
 };

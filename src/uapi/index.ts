@@ -3,6 +3,7 @@ export * from './attach-types.ts';
 export * from './commands.ts';
 export * from './contexts.ts';
 export * from './errno.ts';
+export * from './expected-attach.ts';
 export * from './helper-access.ts';
 export * from './helper-protos.ts';
 export * from './helpers.ts';

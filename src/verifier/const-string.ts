@@ -2,6 +2,7 @@
  * Strings in read-only maps that helpers are given: at a constant address, with an end, and for bpf_snprintf() a
  * format that it knows (check_reg_const_str, check_bpf_snprintf_call).
  */
+import { mapTypes } from '../uapi/map-types.ts';
 import { isConst } from './domain/index.ts';
 import type { Env } from './env.ts';
 import { checkMapValue, RDONLY_PROG } from './memory.ts';
@@ -21,7 +22,7 @@ export function checkConstString(env: Env, reg: number): void {
   const map = env.map(word(frame, r, AUX0));
   if (!isReadOnly(map)) env.reject('EACCES', `R${reg} does not point to a readonly map'`);
   if (!isConst(frame, r)) env.reject('EACCES', `R${reg} is not a constant address'`);
-  if (map.valueAddress === undefined) {
+  if (map.type !== mapTypes.array.id) {
     env.reject('EACCES', 'no direct value access support for this map type');
   }
   const size = map.valueSize - word(frame, r, OFF);

@@ -10,6 +10,7 @@ import { decodeLenient, type Insn, type InvalidInsn, type RawInsn, rawInsns } fr
 import { attachTypes } from '../uapi/attach-types.ts';
 import { type CtxLayout, contexts } from '../uapi/contexts.ts';
 import type { Errno } from '../uapi/errno.ts';
+import { impliedAttachTypes } from '../uapi/expected-attach.ts';
 import { type ProgTypeName, progTypeName } from '../uapi/prog-types.ts';
 import { FactsBuilder } from './facts.ts';
 import { Log, SourceLines } from './log/index.ts';
@@ -21,8 +22,8 @@ import { regTypes } from './state/reg-types.ts';
 import { type HistoryEntry, State } from './state/state.ts';
 import type { MapFacts, VerifierInput } from './types.ts';
 
-/** BPF_F_STRICT_ALIGNMENT, BPF_F_ANY_ALIGNMENT, BPF_F_TEST_STATE_FREQ. */
-export const progFlags = { strictAlignment: 1, anyAlignment: 2, testStateFreq: 8 } as const;
+/** BPF_F_STRICT_ALIGNMENT, BPF_F_ANY_ALIGNMENT, BPF_F_TEST_STATE_FREQ, BPF_F_SLEEPABLE. */
+export const progFlags = { strictAlignment: 1, anyAlignment: 2, testStateFreq: 8, sleepable: 16 } as const;
 
 /** Thrown inside the verifier alone: the program is refused, the message is in the log. */
 export class Rejection {
@@ -81,6 +82,8 @@ export class Env {
   readonly attachType: number;
   readonly strictAlignment: boolean;
   readonly testStateFreq: boolean;
+  /** The program may sleep. */
+  readonly sleepable: boolean;
   /** CAP_PERFMON: pointers may leak, and nothing is done against speculation. */
   readonly allowLeaks: boolean;
   btf: Btf | undefined;
@@ -178,13 +181,14 @@ export class Env {
     this.count = this.rawInsns.length;
     this.progType = progTypeName(input.progType);
     this.context = this.progType === undefined ? undefined : contexts[this.progType];
-    // Old loaders name no attach type: creation is meant (bpf_prog_load_fixup_attach_type).
+    const implied = this.progType === undefined ? undefined : impliedAttachTypes[this.progType];
     this.attachType =
-      this.progType === 'cgroup_sock' && input.expectedAttachType === 0
-        ? attachTypes.cgroup_inet_sock_create.id
+      implied !== undefined && input.expectedAttachType === 0
+        ? attachTypes[implied].id
         : input.expectedAttachType;
     this.strictAlignment =
       (input.progFlags & progFlags.strictAlignment) !== 0 && (input.progFlags & progFlags.anyAlignment) === 0;
+    this.sleepable = (input.progFlags & progFlags.sleepable) !== 0;
     this.testStateFreq = (input.progFlags & progFlags.testStateFreq) !== 0;
     this.allowLeaks = input.capabilities.perfmon;
     const { count } = this;

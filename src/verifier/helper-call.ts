@@ -1,7 +1,7 @@
 /** A call of a helper: may this program make it, with these arguments, and what comes back (check_helper_call). */
 import { helperAllowed } from '../uapi/helper-access.ts';
 import { type HelperProto, helperProto, type ReturnKind } from '../uapi/helper-protos.ts';
-import { type HelperName, helperName } from '../uapi/helpers.ts';
+import { type HelperName, helperName, helpers } from '../uapi/helpers.ts';
 import { mapTypeName, mapTypes } from '../uapi/map-types.ts';
 import { pushBranch } from './branches.ts';
 import { callBack } from './callbacks.ts';
@@ -86,6 +86,9 @@ function prototypeOf(env: Env, id: number): { name: HelperName; proto: HelperPro
   }
   if (proto.gpl === true && !env.input.gplCompatible) {
     env.reject('EINVAL', 'cannot call GPL-restricted function from non-GPL compatible program');
+  }
+  if (proto.sleeps === true && !env.sleepable) {
+    env.reject('EINVAL', 'helper call might sleep in a non-sleepable prog');
   }
   return { name, proto };
 }
@@ -175,6 +178,12 @@ function release(env: Env, facts: CallFacts): void {
 function checkSpecial(env: Env, name: HelperName): void {
   if (name === 'tail_call') checkNothingHeld(env, 'tail_call');
   if (name === 'snprintf') checkSnprintf(env);
+  if (name === 'get_func_ip' && env.progType !== 'kprobe' && env.progType !== 'tracing') {
+    env.reject(
+      'ENOTSUPP',
+      `func bpf_get_func_ip#${helpers.get_func_ip.id} not supported for program type ${env.input.progType}`,
+    );
+  }
   if (name === 'get_local_storage' && !isNull(env.frame, regAt(2))) {
     env.reject('EINVAL', "get_local_storage() doesn't support non-zero flags");
   }

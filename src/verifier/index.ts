@@ -2,6 +2,7 @@
  * The verifier: is a program safe to run? `verify` explores every path through it with abstract values and
  * answers as Linux 6.18 does, in its words. What it proved comes back as data.
  */
+import { checkAttach } from './attach.ts';
 import { checkFuncInfo } from './btf-funcs.ts';
 import { checkCfg } from './cfg.ts';
 import { Env, Rejection, type Subprog } from './env.ts';
@@ -76,6 +77,7 @@ function check(env: Env): void {
   resolveLoads(env);
   env.namedMaps = env.maps.length;
   checkCfg(env);
+  checkAttach(env);
   findEdges(env);
   findLoops(env);
   findLiveRegs(env);

@@ -1,5 +1,6 @@
 /** Instructions that load and store: their operands, then their access (check_load_mem, check_atomic …). */
 import type { Insn } from '../isa/index.ts';
+import { mapTypes } from '../uapi/map-types.ts';
 import { checkUnmoved } from './alignment.ts';
 import { pushBranch } from './branches.ts';
 import { checkRead, checkWrite, isSecret, overwrite } from './checks.ts';
@@ -93,6 +94,10 @@ export function doWideLoad(env: Env, insn: InsnOf<'ldimm64'>): void {
     if (env.subprogs[load.subprog]?.isGlobal !== false) env.reject('EINVAL', 'callback function not static');
     setPointer(frame, r, regTypes.func);
     frame.i32[2 * r + AUX0] = load.subprog;
+    return;
+  }
+  if (load.kind === 'value' && env.map(load.map).type === mapTypes.arena.id) {
+    setScalar(frame, r);
     return;
   }
   setPointer(frame, r, load.kind === 'map' ? regTypes.constMapPtr : regTypes.mapValue);

@@ -3,7 +3,7 @@
  * opcodes that do not exist are refused. In Linux's order: slot by slot, before control flow is looked at.
  */
 import type { Insn, InvalidInsn } from '../isa/index.ts';
-import { mapTypes } from '../uapi/map-types.ts';
+import { type MapTypeName, mapTypeName, mapTypes } from '../uapi/map-types.ts';
 import type { Env } from './env.ts';
 import { specialFields } from './map-special.ts';
 import type { MapFacts } from './types.ts';
@@ -20,6 +20,7 @@ const SRC_FUNC = 4;
 const MAX_MAPS = 64;
 /** Offsets into a map's value stop here (BPF_MAX_VAR_OFF). */
 const MAX_OFFSET = 1 << 29;
+const PAGE = 4096;
 
 export function resolveLoads(env: Env): void {
   for (let slot = 0; slot < env.count; slot++) {
@@ -82,17 +83,15 @@ function resolveLoad(env: Env, slot: number): void {
   }
   const offset = second.imm >>> 0;
   if (offset >= MAX_OFFSET) env.reject('EINVAL', `direct value offset of ${offset} is not allowed`);
-  if (found.valueAddress === undefined && !hasDirectValue(found)) {
+  const { type, valueSize } = found;
+  const outside = `invalid access to map value pointer, value_size=${valueSize} off=${offset}`;
+  if (type === mapTypes.arena.id) {
+    if (offset >= found.maxEntries * PAGE) env.reject('ERANGE', outside);
+  } else if (type !== mapTypes.array.id) {
     env.reject('EINVAL', 'no direct value access support for this map type');
-  }
-  if (offset >= found.valueSize) {
-    env.reject('EINVAL', `invalid access to map value pointer, value_size=${found.valueSize} off=${offset}`);
-  }
+  } else if (found.maxEntries !== 1) env.reject('ENOTSUPP', outside);
+  else if (offset >= valueSize) env.reject('EINVAL', outside);
   env.wideLoads.set(slot, { kind: 'value', map, offset });
-}
-
-function hasDirectValue(map: MapFacts): boolean {
-  return map.type === mapTypes.array.id && map.maxEntries === 1;
 }
 
 function fdAt(env: Env, index: number): number {
@@ -115,6 +114,27 @@ function addMap(env: Env, map: MapFacts): number {
   return env.maps.length - 1;
 }
 
+/** Maps that programs which sleep may name. */
+const forSleepers: readonly (MapTypeName | undefined)[] = [
+  'hash',
+  'lru_hash',
+  'array',
+  'percpu_hash',
+  'percpu_array',
+  'lru_percpu_hash',
+  'array_of_maps',
+  'hash_of_maps',
+  'ringbuf',
+  'user_ringbuf',
+  'inode_storage',
+  'sk_storage',
+  'task_storage',
+  'cgrp_storage',
+  'queue',
+  'stack',
+  'arena',
+];
+
 /** Tracing programs, which run anywhere, may not name maps whose values hold locks or timers. */
 const tracing: readonly (string | undefined)[] = [
   'kprobe',
@@ -123,6 +143,8 @@ const tracing: readonly (string | undefined)[] = [
   'raw_tracepoint',
   'raw_tracepoint_writable',
 ];
+
+const cgroupStorage: readonly (MapTypeName | undefined)[] = ['cgroup_storage', 'percpu_cgroup_storage'];
 
 function checkMapFitsProgram(env: Env, map: MapFacts): void {
   const special = new Set(specialFields(map).map((field) => field.name));
@@ -135,5 +157,12 @@ function checkMapFitsProgram(env: Env, map: MapFacts): void {
   }
   if (map.type === mapTypes.struct_ops.id) {
     env.reject('EINVAL', 'bpf_struct_ops map cannot be used in prog');
+  }
+  if (env.sleepable && !forSleepers.includes(mapTypeName(map.type))) {
+    env.reject('EINVAL', 'Sleepable programs can only use array, hash, ringbuf and local storage maps');
+  }
+  const known = env.maps.find((other) => other.type === map.type);
+  if (known !== undefined && cgroupStorage.includes(mapTypeName(map.type))) {
+    env.reject('EBUSY', 'only one cgroup storage of each type is allowed');
   }
 }

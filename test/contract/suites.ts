@@ -6,6 +6,7 @@ import { maps } from './maps.ts';
 import { objects } from './objects.ts';
 import { programs } from './programs.ts';
 import { testRun } from './test-run.ts';
+import { verdicts } from './verdicts.ts';
 
 export const suites: Readonly<Record<string, readonly ContractTest[]>> = {
   maps,
@@ -14,4 +15,5 @@ export const suites: Readonly<Record<string, readonly ContractTest[]>> = {
   'test run': testRun,
   objects,
   hooks,
+  verdicts,
 };

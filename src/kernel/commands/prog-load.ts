@@ -4,13 +4,15 @@
 
 import { SkepError } from '../../base/errors.ts';
 import type { BpfMap } from '../../maps/types.ts';
+import { attachTypeName } from '../../uapi/attach-types.ts';
 import type { BpfAttr } from '../../uapi/commands.ts';
+import { expectedAttachTypes, impliedAttachTypes, withoutAttachType } from '../../uapi/expected-attach.ts';
 import { mapTypeName } from '../../uapi/map-types.ts';
 import { type ProgTypeName, progTypeName, progTypes } from '../../uapi/prog-types.ts';
 import { verify } from '../../verifier/index.ts';
 import type { Accepted, MapFacts, VerifierInput } from '../../verifier/types.ts';
 import type { Executable, RunnableProgram } from '../../vm/types.ts';
-import { F_SLEEPABLE, F_TOKEN_FD, PROG_FLAGS } from '../flags.ts';
+import { F_TOKEN_FD, PROG_FLAGS } from '../flags.ts';
 import type { BtfObject } from '../objects/btf.ts';
 import { F_RDONLY_PROG, MapObject } from '../objects/map.ts';
 import { ProgObject } from '../objects/program.ts';
@@ -36,12 +38,40 @@ const gplLicenses = new Set([
   'Dual MPL/GPL',
 ]);
 
-/** Capabilities beyond CAP_BPF (is_net_admin_prog_type, is_perfmon_prog_type), of the types that are here. */
-const needs: Partial<Record<ProgTypeName, 'netAdmin' | 'perfmon'>> = {
-  xdp: 'netAdmin',
-  tracepoint: 'perfmon',
-  raw_tracepoint: 'perfmon',
-};
+/** Types that need a capability beyond CAP_BPF (is_net_admin_prog_type, is_perfmon_prog_type); `ext` needs both. */
+const networking: readonly (ProgTypeName | undefined)[] = [
+  'sched_cls',
+  'sched_act',
+  'xdp',
+  'lwt_in',
+  'lwt_out',
+  'lwt_xmit',
+  'lwt_seg6local',
+  'sk_skb',
+  'sk_msg',
+  'flow_dissector',
+  'cgroup_device',
+  'cgroup_sock',
+  'cgroup_sock_addr',
+  'cgroup_sockopt',
+  'cgroup_sysctl',
+  'sock_ops',
+  'lirc_mode2',
+  'sk_lookup',
+  'netfilter',
+  'ext',
+];
+const tracing: readonly (ProgTypeName | undefined)[] = [
+  'kprobe',
+  'tracepoint',
+  'perf_event',
+  'raw_tracepoint',
+  'raw_tracepoint_writable',
+  'tracing',
+  'lsm',
+  'struct_ops',
+  'ext',
+];
 
 const features = {
   progIfindex: 'offload to devices',
@@ -96,16 +126,18 @@ function checked(call: Call, attr: BpfAttr<'progLoad'>): CheckedProgram {
   if (count === 0 || count > INSNS_MAX)
     throw call.fail('E2BIG', `a program has 1 to ${INSNS_MAX} instructions`);
   const type = progTypeName(attr.progType ?? 0);
-  const need = type === undefined ? undefined : needs[type];
-  if (need !== undefined && !call.can[need]) {
-    throw call.fail('EPERM', `${type} programs need ${need === 'perfmon' ? 'CAP_PERFMON' : 'CAP_NET_ADMIN'}`);
+  if (networking.includes(type) && !call.can.netAdmin) {
+    throw call.fail('EPERM', `${type} programs need CAP_NET_ADMIN`);
+  }
+  if (tracing.includes(type) && !call.can.perfmon) {
+    throw call.fail('EPERM', `${type} programs need CAP_PERFMON`);
   }
   call.refuse(attr, features);
+  checkAttachType(call, type, attr.expectedAttachType ?? 0);
   const insns = call.buffer(attr.insns, count * INSN_BYTES, 'the program');
   if (type === undefined) throw call.fail('EINVAL', `there is no program type ${attr.progType ?? 0}`);
   if (progTypes[type].label === 'absent')
     throw call.fail('EINVAL', `this kernel has no programs of type ${type}`);
-  if ((flags & F_SLEEPABLE) !== 0) throw call.fail('EINVAL', `${type} programs cannot sleep`);
   const name = attr.progName ?? '';
   checkName(call, name);
   return {
@@ -114,6 +146,17 @@ function checked(call: Call, attr: BpfAttr<'progLoad'>): CheckedProgram {
     name,
     gplCompatible: gplLicenses.has(license.slice(0, LICENSE_SIZE - 1)),
   };
+}
+
+/** bpf_prog_load_check_attach() */
+function checkAttachType(call: Call, type: ProgTypeName | undefined, expected: number): void {
+  if (type === undefined) return;
+  const implied = expected === 0 ? impliedAttachTypes[type] : undefined;
+  const name = implied ?? attachTypeName(expected);
+  const allowed = expectedAttachTypes[type];
+  const fits = allowed === undefined || (name !== undefined && allowed.includes(name));
+  if (fits && (expected === 0 || !withoutAttachType.includes(type))) return;
+  throw call.fail('EINVAL', `programs of type ${type} are not for attach type ${name ?? expected}`);
 }
 
 interface TypeInfo {
