@@ -263,9 +263,10 @@ const unprivileged: ContractTest = {
 };
 
 export const mapKinds: readonly ContractTest[] = [
-  ...(Object.keys(kinds) as (keyof typeof kinds)[]).map((kind) =>
-    tableTest(kind, (machine) => setup(machine.spawn()), rowsOf(kind)),
-  ),
+  ...(Object.keys(kinds) as (keyof typeof kinds)[]).map((kind) => ({
+    ...tableTest(kind, (machine) => setup(machine.spawn()), rowsOf(kind)),
+    since: '6.18',
+  })),
   devices,
   unprivileged,
 ];

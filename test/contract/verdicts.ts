@@ -88,6 +88,7 @@ const families = { control, numbers, memory, contexts, helpers, calls };
 
 export const verdicts: readonly ContractTest[] = Object.entries(families).map(([name, cases]) => ({
   name,
+  since: '6.18',
   run: (machine) => {
     const system = machine.spawn();
     const maps = makeMaps(system);
