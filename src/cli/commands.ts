@@ -201,6 +201,18 @@ export const commands: readonly Command[] = [
     run: async (invocation) => (await import('./btf.ts')).dump(invocation),
   },
   {
+    name: 'gen object',
+    usage: 'OUTPUT FILE [FILE...]',
+    operands: [2, 1024],
+    summary: 'link objects into one',
+    details: [
+      'Sections of one name are put behind each other in the order of the files; what one declares (extern) another may define. A weak definition gives way to a strong one. Debug information is left out.',
+    ],
+    options: { help },
+    examples: ['skep gen object all.bpf.o first.bpf.o second.bpf.o'],
+    run: async (invocation) => (await import('./gen-object.ts')).genObject(invocation),
+  },
+  {
     name: 'gen ts',
     usage: 'FILE [-o FILE.ts] [--embed]',
     operands: [1, 1],

@@ -47,6 +47,8 @@ export interface ElfSection {
   readonly size: number;
   readonly link: number;
   readonly info: number;
+  /** Where it may lie: a power of two, or 0 for anywhere. */
+  readonly align: number;
   /** A view of the file. */
   readonly data: Uint8Array;
 }
@@ -170,6 +172,7 @@ function readSectionHeader(file: Reader, at: number, index: number) {
     size,
     link: file.u32(at + 40),
     info: file.u32(at + 44),
+    align: file.size64(at + 48),
     data: empty ? new Uint8Array() : file.slice(offset, size),
   };
 }

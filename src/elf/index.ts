@@ -1,2 +1,3 @@
 export * from './elf.ts';
 export * from './executable.ts';
+export * from './write.ts';

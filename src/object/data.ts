@@ -18,6 +18,8 @@ const sectionName = /^\.(data|rodata|bss)($|\.)/;
 /** Where clang puts variables of address space 1, and where C without address spaces may put them. */
 const arenaSections: readonly string[] = ['.addr_space.1', '.arena.1'];
 const pageSize = 4096;
+/** Static variables of one name: as many as files are linked. */
+const maxSameNames = 1024;
 
 /**
  * libbpf's name for the map of a section: the object's name, as much as fits in front of the section's (which
@@ -118,6 +120,17 @@ function arenaPart(section: ElfSection, arenas: readonly MapSpec[]): PlacedMap {
   return { spec: arena, section, offset: 0, isData: true };
 }
 
+/** The first of the names that is free; else the last with a number. */
+function freeName(taken: ReadonlyMap<string, unknown>, names: readonly string[]): string {
+  const free = names.find((name) => !taken.has(name));
+  if (free !== undefined) return free;
+  const last = names.at(-1)!;
+  for (let number = 2; number <= maxSameNames; number++) {
+    if (!taken.has(`${last}.${number}`)) return `${last}.${number}`;
+  }
+  throw badObject(`more than ${maxSameNames} variables are named '${last}'`);
+}
+
 /** Whether variables of the section make a map, or lie in one. */
 function holderOf(section: ElfSection): 'map' | 'arena' | undefined {
   if ((section.flags & sectionFlags.alloc) === 0 || section.size === 0) return undefined;
@@ -127,7 +140,8 @@ function holderOf(section: ElfSection): 'map' | 'arena' | undefined {
 
 /**
  * The maps of the object's data sections and the variables in them, with those of an arena. A static variable
- * of a function has the name of its symbol ('count.calls') where its plain name is taken.
+ * of a function has the name of its symbol ('count.calls') where its plain name is taken, and of linked files
+ * that have static variables of one name, the second is 'seen.2'.
  * @returns `maps`: one for each section; of an arena, the map that was defined
  */
 export function dataMaps(
@@ -148,11 +162,7 @@ export function dataMaps(
     const names = new Map(objectSymbols(elf.symbolsIn(section)).map(({ value, name }) => [value, name]));
     const found = variablesOf(source, section, { map: map.spec.name, datasec: datasec?.type });
     for (const variable of found) {
-      const name = variables.has(variable.name)
-        ? (names.get(variable.offset) ?? variable.name)
-        : variable.name;
-      if (variables.has(name))
-        throw badObject(`two variables are named '${name}'`, `section '${section.name}'`);
+      const name = freeName(variables, [variable.name, names.get(variable.offset) ?? variable.name]);
       variables.set(name, { ...variable, name });
     }
   }

@@ -36,6 +36,9 @@ test('maps that tc shares are pinned in its folder, which is made', () => {
 test('programs that tc names by a map and a key are in the map', () => {
   using kernel = new Kernel();
   using collection = kernel.load(open('tc-calls'));
-  const keys = [...collection.map('jumps').keys()];
-  assert.deepEqual(keys, [0, 2]);
+  const jumps = collection.map('jumps');
+  assert.deepEqual(
+    [0, 1, 2].map((key) => jumps.get(key) !== undefined),
+    [true, false, true],
+  );
 });
