@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
-import type { TestContext } from 'node:test';
+import { afterEach, type TestContext } from 'node:test';
 import { SkepError } from '../../src/base/errors.ts';
 import { LinuxKernel } from '../../src/linux-kernel.ts';
 import { openObject } from '../../src/object/index.ts';
@@ -45,19 +45,29 @@ export function loadOnly(
   }
   setVariables(spec, { target_pid: process.pid });
   const collection = kernel.load(spec, targets === undefined ? {} : { targets });
-  return {
-    collection,
-    program: collection.program(`on_${name}`),
-    hits: () => collection.variable<bigint>('hits').get(),
+  opened.push(collection);
+  const program = collection.program(`on_${name}`);
+  const attach = program.attach.bind(program);
+  program.attach = (options) => {
+    const link = attach(options);
+    opened.push(link);
+    return link;
   };
+  return { collection, program, hits: () => collection.variable<bigint>('hits').get() };
 }
+
+/** What a test that failed left open: attached programs must not be there for the next one. */
+const opened: { close(): void }[] = [];
+afterEach(() => {
+  for (const handle of opened.splice(0).reverse()) handle.close();
+});
 
 const libc = libcFunctions({ getpgid: ['int'] });
 
-/** The call that the tracing programs wait for, by way of the C library. */
+/** The call that the tracing programs wait for, by way of the C library; with a process, security hooks are asked. */
 export function callGetpgid(times: number): number {
   let result = 0;
-  for (let i = 0; i < times; i++) result = libc.getpgid(0);
+  for (let i = 0; i < times; i++) result = libc.getpgid(process.pid);
   return result;
 }
 

@@ -31,15 +31,27 @@ const RLIMIT_NOFILE = 7;
 /** Few enough to run out of quickly. */
 const MAX_FDS = 1024n;
 
-/** Enters it; the place of its bpffs, or the reason why there is none. */
-export function enterSandbox(): { bpffs: string } | { reason: string } {
+type Sandbox = { bpffs: string } | { reason: string };
+
+let entered: Sandbox | undefined;
+
+/**
+ * Enters it; the place of its bpffs, or the reason why there is none. Test files that share a process share it:
+ * another network namespace under the feet of a test would be without its devices.
+ */
+export function enterSandbox(): Sandbox {
+  entered ??= enterIfPossible();
+  return entered;
+}
+
+function enterIfPossible(): Sandbox {
   const reason = whyNoLinux();
   if (reason !== false) return { reason };
   if (!existsSync('/dev/net/tun')) return { reason: 'there is no /dev/net/tun to make devices with' };
   return enter();
 }
 
-function enter(): { bpffs: string } | { reason: string } {
+function enter(): Sandbox {
   const { unshare, mount, umount2, setrlimit } = libcFunctions({
     unshare: ['int'],
     mount: ['str', 'str', 'str', 'ulong', 'str'],

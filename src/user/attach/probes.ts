@@ -3,7 +3,7 @@
  * events or many by one link. Kernels before 4.17 have no such source of events; there the probe is defined in
  * tracefs first, as a tracepoint. Probes that programs carry themselves (USDT) are left out.
  */
-import { attachKinds } from '../../uapi/attach-kinds.ts';
+import { type AttachKindName, attachKinds } from '../../uapi/attach-kinds.ts';
 import { attachTypes } from '../../uapi/attach-types.ts';
 import { BpfError } from '../../uapi/errno.ts';
 import type { BinaryFunctions, KernelFunction, PerfEventAttr, System } from '../../uapi/seam.ts';
@@ -274,9 +274,9 @@ export function refuseUsdt({ program }: Attaching): never {
 }
 
 /** The attach types of probes on many functions. */
-export const multiProbes: ReadonlyMap<number, 'kprobe_multi' | 'uprobe_multi'> = new Map([
+export const multiProbes: ReadonlyMap<number, AttachKindName> = new Map([
   [attachTypes.trace_kprobe_multi.id, 'kprobe_multi'],
-  [attachTypes.trace_kprobe_session.id, 'kprobe_multi'],
+  [attachTypes.trace_kprobe_session.id, 'kprobe_session'],
   [attachTypes.trace_uprobe_multi.id, 'uprobe_multi'],
-  [attachTypes.trace_uprobe_session.id, 'uprobe_multi'],
-]);
+  [attachTypes.trace_uprobe_session.id, 'uprobe_session'],
+] as const);
