@@ -11,14 +11,14 @@ import { SkepError } from '../src/base/index.ts';
 import { grade } from './exam/grade.ts';
 import { Live, whyNotLive } from './exam/linux.ts';
 import { ExamSet, examFiles } from './exam/record.ts';
-import { figures, type List, lists, newTally, tableText } from './exam/tally.ts';
+import { figures, listed, lists, newTally, tableText } from './exam/tally.ts';
 import { examInVm } from './exam/vm.ts';
 
 const LOADS = 5;
 
 interface Options {
   readonly live: boolean;
-  readonly list: List | undefined;
+  readonly list: (typeof lists)[number] | undefined;
   readonly only: string | undefined;
   readonly log2: boolean;
   readonly limit: number;
@@ -39,7 +39,7 @@ async function examine(file: string, options: Options, live: Live | undefined): 
   }
   console.log(options.json ? JSON.stringify(figures(set.name, tally)) : tableText(set.name, tally));
   if (options.list === undefined) return;
-  for (const row of tally.differing[options.list].slice(0, options.limit)) console.log(row);
+  for (const row of listed(tally, options.list).slice(0, options.limit)) console.log(row);
 }
 
 /** @throws {SkepError} for options that make no sense */

@@ -94,7 +94,7 @@ test('--list names what differs', () => {
       .stdout.split('\n')
       .filter((line) => /^[a-z]/.test(line))
       .slice(1);
-  assert.deepEqual(list('laxer'), ['laxer: Linux: R0 !read_ok']);
+  assert.deepEqual(list('laxer'), ['laxer: Linux: EACCES: R0 !read_ok']);
   assert.match(list('stricter').join('\n'), /^stricter: EACCES: .*\nno such map: cannot be set up: .*EINVAL/);
   assert.deepEqual(list('message'), ['other words: R0 !read_ok | Linux: R0 !readable']);
   assert.deepEqual(list('runs'), ['accepted: run 1: returned 0 | Linux: returned 7']);

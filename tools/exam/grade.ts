@@ -2,12 +2,13 @@
 import process from 'node:process';
 import { errnos } from '../../src/uapi/errno.ts';
 import type { VerifierResult } from '../../src/verifier/index.ts';
-import { lastMessage, log1Of, masked, sameLog1, verificationMs } from './compare.ts';
+import { log1Of, sameLog1, verificationMs } from './compare.ts';
 import { embeddedRuns, onEmbedded, verifyRecord } from './embedded.ts';
 import type { LiveAnswer } from './linux.ts';
 import type { Answer, ExamRecord, ExamSet } from './record.ts';
 import { recordedResult } from './setup.ts';
-import { type List, median, type Tally } from './tally.ts';
+import { median, type Tally } from './tally.ts';
+import { compareLog2, compareVerdicts, crashed, note } from './verdict.ts';
 
 export interface Grading {
   readonly set: ExamSet;
@@ -25,13 +26,11 @@ const SLOW_MS = 10_000;
 const STATISTICS = 4;
 
 export function grade(record: ExamRecord, at: Grading): void {
-  const { tally } = at;
-  tally.programs++;
+  at.tally.programs++;
   try {
     gradeVerdict(record, at);
   } catch (error) {
-    const [line = '', ...stack] = String(error instanceof Error ? error.stack : error).split('\n');
-    tally.differing.crashed.push(`${title(record)}: ${[line, ...stack.slice(0, 3)].join(' | ')}`);
+    crashed(at.tally, title(record), error);
   }
 }
 
@@ -40,11 +39,10 @@ const title = ({ id, name }: ExamRecord): string => (name === '' || name === id 
 function gradeVerdict(record: ExamRecord, at: Grading): void {
   const { set, tally, kernelBtf, cpus } = at;
   const linux: Answer = at.live ?? record.linux;
-  const note = (list: List, text: string): number => tally.differing[list].push(`${title(record)}: ${text}`);
-  const setUpFailure = onEmbedded(record, set, () => undefined);
-  if (setUpFailure !== undefined) {
-    countRuns(record, at);
-    note('stricter', `cannot be set up: ${setUpFailure.refused}`);
+  countRuns(record, at);
+  const failure = onEmbedded(record, set, () => undefined);
+  if (failure !== undefined) {
+    note(tally, 'stricter', `${title(record)}: cannot be set up: ${failure.refused}`);
     return;
   }
   const before = process.cpuUsage();
@@ -53,44 +51,31 @@ function gradeVerdict(record: ExamRecord, at: Grading): void {
   // On a machine that does other things, too, the time of this process; which includes that of its collector.
   const { user, system } = process.cpuUsage(before);
   const ms = Math.min(performance.now() - started, (user + system) / 1000);
-  if (ms > SLOW_MS) note('slow', `${(ms / 1000).toFixed(1)} s`);
+  if (ms > SLOW_MS) note(tally, 'slow', `${title(record)}: ${(ms / 1000).toFixed(1)} s`);
   if (at.show !== undefined) show(record, at, result);
-  countRuns(record, at);
-  if (result.ok && linux.verdict === 'reject') note('laxer', `Linux: ${lastMessage(log1Of(linux))}`);
-  else if (!result.ok && linux.verdict === 'accept') note('stricter', `${result.errno}: ${result.message}`);
-  else if (result.ok) {
-    tally.agreeAccept++;
-    const { processed } = result.stats;
-    if (processed !== linux.processed) note('processed', `${processed}, Linux ${linux.processed}`);
-    compareRuns(record, at);
-  } else {
-    tally.agreeReject++;
-    const wanted = lastMessage(log1Of(linux));
-    if (errnos[result.errno] !== linux.errno) note('errno', `${result.errno}, Linux ${linux.errno}`);
-    if (lastMessage(result.log) !== wanted) note('message', `${result.message} | Linux: ${wanted}`);
-    if (!sameLog1(result.log, linux)) note('log', wanted);
+  const agreed = compareVerdicts(tally, {
+    title: title(record),
+    ours: {
+      accepted: result.ok,
+      errno: result.ok ? 0 : errnos[result.errno],
+      log: result.log,
+      processed: result.stats.processed,
+    },
+    linux: { ...linux, accepted: linux.verdict === 'accept', log: log1Of(linux) },
+    sameLog: sameLog1(result.log, linux),
+  });
+  if (!agreed) return;
+  if (result.ok) compareRuns(record, at);
+  if (linux.log2 !== undefined) {
+    const { log } = verifyRecord(record, set, { logLevel: 2, kernelBtf, cpus });
+    compareLog2(tally, { title: title(record), ours: log, linux: linux.log2 });
   }
-  if (result.ok === (linux.verdict === 'accept')) {
-    compareLog2(record, at);
-    measure(record, at);
-  }
+  measure(record, at);
 }
 
 /** Every recorded run is to be equal, also of a program that we reject. */
 function countRuns(record: ExamRecord, { tally, live }: Grading): void {
   if ((live ?? record.linux).verdict === 'accept') tally.runs += record.runs?.length ?? 0;
-}
-
-function compareLog2(record: ExamRecord, { set, tally, kernelBtf, cpus, live }: Grading): void {
-  const wanted = (live ?? record.linux).log2;
-  if (wanted === undefined) return;
-  tally.log2++;
-  const { log } = verifyRecord(record, set, { logLevel: 2, kernelBtf, cpus });
-  if (masked(log) === masked(wanted)) return;
-  const [ours, theirs] = [masked(log).split('\n'), masked(wanted).split('\n')];
-  const line = ours.findIndex((text, i) => text !== theirs[i]);
-  const said = line < 0 ? 'ends early' : `${ours[line]} | Linux: ${theirs[line]}`;
-  tally.differing.log2.push(`${title(record)}: line ${line + 1}: ${said}`);
 }
 
 function compareRuns(record: ExamRecord, { set, tally, live }: Grading): void {
@@ -101,7 +86,7 @@ function compareRuns(record: ExamRecord, { set, tally, live }: Grading): void {
     const wanted = (live === undefined ? recordedResult(run) : live.runs[i]) ?? '';
     const got = ours[i] ?? '';
     if (got === wanted) tally.runsEqual++;
-    else tally.differing.runs.push(`${title(record)}: run ${i}: ${differenceOf(got, wanted)}`);
+    else note(tally, 'runs', `${title(record)}: run ${i}: ${differenceOf(got, wanted)}`);
   }
 }
 
@@ -125,7 +110,7 @@ function measure(record: ExamRecord, { set, tally, kernelBtf, cpus, live }: Grad
     verifyRecord(record, set, { logLevel: STATISTICS, kernelBtf, cpus });
     return performance.now() - started;
   });
-  tally.times.push({ ours: median(ours), linux: median(linux) });
+  tally.times.push({ title: title(record), ours: median(ours), linux: median(linux) });
 }
 
 function show(

@@ -1,11 +1,14 @@
 /** What came of the programs of an exam: counts, lists of ids, times; as a table, and as one object. */
 
-/** What can be listed: programs where the two kernels differ. */
-export const lists = [
+/** Programs where the two kernels differ. */
+const differences = [
   ...(['laxer', 'stricter', 'crashed', 'slow'] as const),
   ...(['errno', 'message', 'log', 'log2', 'processed', 'runs'] as const),
 ] as const;
-export type List = (typeof lists)[number];
+export type List = (typeof differences)[number];
+
+/** What can be listed; and the times, where the difference is largest first. */
+export const lists = [...differences, 'time'] as const;
 
 export interface Tally {
   programs: number;
@@ -16,7 +19,8 @@ export interface Tally {
   runsEqual: number;
   /** A line for each program that differs. */
   readonly differing: Readonly<Record<List, string[]>>;
-  readonly times: { readonly ours: number; readonly linux: number }[];
+  /** Milliseconds. */
+  readonly times: { readonly title: string; readonly ours: number; readonly linux: number }[];
   timed: boolean;
 }
 
@@ -27,7 +31,7 @@ export const newTally = (timed: boolean): Tally => ({
   log2: 0,
   runs: 0,
   runsEqual: 0,
-  differing: Object.fromEntries(lists.map((list) => [list, []])) as unknown as Record<List, string[]>,
+  differing: Object.fromEntries(differences.map((list) => [list, []])) as unknown as Record<List, string[]>,
   times: [],
   timed,
 });
@@ -49,6 +53,14 @@ function ratio(times: Tally['times']): number | null {
     .filter(({ ours, linux }) => linux >= TIMED_MIN_MS && ours > 0)
     .map(({ ours, linux }) => Math.log(ours / linux));
   return logs.length === 0 ? null : rounded(Math.exp(sum(logs) / logs.length), 3);
+}
+
+/** The lines of a list. */
+export function listed(tally: Tally, list: (typeof lists)[number]): string[] {
+  if (list !== 'time') return tally.differing[list];
+  return [...tally.times]
+    .sort((a, b) => b.ours - b.linux - (a.ours - a.linux))
+    .map(({ title, ours, linux }) => `${title}: ${ours.toFixed(3)} ms, Linux ${linux.toFixed(3)}`);
 }
 
 /** Counts; the last three where times were measured. */
