@@ -4,7 +4,8 @@
 import { BpfError } from '../uapi/errno.ts';
 import type { PerfEventAttr } from '../uapi/seam.ts';
 import { Arena } from './arena.ts';
-import { checked, type Libc } from './libc.ts';
+import { perfHint } from './hints.ts';
+import { type Libc, lastError } from './libc.ts';
 
 const PERF_FLAG_FD_CLOEXEC = 8;
 /** The flag word's bit that makes sample_period a frequency. */
@@ -35,7 +36,9 @@ export function openPerfEvent(libc: Libc, attr: PerfEventAttr): number {
     const bytes = attrBytes(attr, text === undefined ? (config1 as bigint) : BigInt(text.address));
     const number = libc.numbers.perfEventOpen;
     const fd = libc.syscall(number, bytes, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-    return checked(libc, fd, 'perf_event_open');
+    if (fd >= 0) return fd;
+    const { errno } = lastError(libc, 'perf_event_open');
+    throw new BpfError(errno, 'perf_event_open', perfHint(errno));
   } finally {
     text?.free();
   }

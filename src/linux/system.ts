@@ -2,10 +2,10 @@
  * The running Linux kernel behind the seam: bpf(2) and what else user space does to BPF objects, on behalf of
  * this process. What it made lasts as long as its fds, which are this process's own.
  */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { release } from 'node:os';
 import { type BpfAttr, type Cmd, commands } from '../uapi/commands.ts';
-import { BpfError, type Errno, errnoName } from '../uapi/errno.ts';
+import { BpfError, errnoName } from '../uapi/errno.ts';
 import type {
   BinaryFunctions,
   KernelFunction,
@@ -16,6 +16,7 @@ import type {
   Watch,
 } from '../uapi/seam.ts';
 import { binaryFunctions, defineProbe, kernelFunctions } from './functions.ts';
+import { bpfHint } from './hints.ts';
 import { readKernelConfig } from './kernel-config.ts';
 import { checked, type Libc, openLibc } from './libc.ts';
 import { mapFd } from './mapping.ts';
@@ -38,9 +39,6 @@ const F_DUPFD_CLOEXEC = 1030;
 
 /** sysconf(3) */
 const _SC_PAGESIZE = 30;
-
-/** Capabilities that bpf(2) asks for (capabilities(7)), as bits of CapEff. */
-const capabilities = { CAP_SYS_ADMIN: 1n << 21n, CAP_BPF: 1n << 39n } as const;
 
 /** Calls are synchronous, so one is enough for every system of a thread. */
 const shared = new WeakMap<Libc, Marshaller>();
@@ -77,7 +75,7 @@ export class LinuxSystem implements System {
       // The verifier gives up where a signal is pending; what Node handles signals with is soon done.
       if (errno === 'EAGAIN' && cmd === 'progLoad' && tries < LOAD_TRIES) continue;
       if (errno === 'EPERM' && takesMemory.has(cmd) && this.#liftMemlock()) continue;
-      throw new BpfError(errno, `BPF_${commands[cmd].name}`, hintFor(errno));
+      throw new BpfError(errno, `BPF_${commands[cmd].name}`, bpfHint(errno, { cmd, attr }));
     }
   }
 
@@ -201,22 +199,3 @@ const takesMemory: ReadonlySet<Cmd> = new Set<Cmd>(['mapCreate', 'progLoad', 'bt
 
 /** As often as libbpf. */
 const LOAD_TRIES = 5;
-
-/** What to do about an error that is about the whole kernel and not about the call. */
-function hintFor(errno: Errno): string | undefined {
-  if (errno === 'ENOSYS') return 'this kernel was built without CONFIG_BPF_SYSCALL';
-  if (errno !== 'EPERM') return undefined;
-  const held = heldCapabilities();
-  if ((held & (capabilities.CAP_SYS_ADMIN | capabilities.CAP_BPF)) !== 0n) return undefined;
-  return 'this process has neither CAP_BPF nor CAP_SYS_ADMIN: run it as root, or with setpriv or setcap';
-}
-
-/** CapEff of this thread (proc_pid_status(5)); all where it cannot be read. */
-function heldCapabilities(): bigint {
-  try {
-    const status = readFileSync('/proc/thread-self/status', 'latin1');
-    return BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? 'ffffffffffffffff'}`);
-  } catch {
-    return ~0n;
-  }
-}

@@ -47,3 +47,38 @@ export type ProgTypeName = keyof typeof progTypes;
 
 /** The name of a number; undefined for one that Linux 6.18 does not have. */
 export const progTypeName = namesById(progTypes);
+
+/** Types that need CAP_NET_ADMIN beyond CAP_BPF (is_net_admin_prog_type), and CAP_PERFMON (is_perfmon_prog_type). */
+export const networkTypes: readonly (ProgTypeName | undefined)[] = [
+  'sched_cls',
+  'sched_act',
+  'xdp',
+  'lwt_in',
+  'lwt_out',
+  'lwt_xmit',
+  'lwt_seg6local',
+  'sk_skb',
+  'sk_msg',
+  'flow_dissector',
+  'cgroup_device',
+  'cgroup_sock',
+  'cgroup_sock_addr',
+  'cgroup_sockopt',
+  'cgroup_sysctl',
+  'sock_ops',
+  'lirc_mode2',
+  'sk_lookup',
+  'netfilter',
+  'ext',
+];
+export const tracingTypes: readonly (ProgTypeName | undefined)[] = [
+  'kprobe',
+  'tracepoint',
+  'perf_event',
+  'raw_tracepoint',
+  'raw_tracepoint_writable',
+  'tracing',
+  'lsm',
+  'struct_ops',
+  'ext',
+];

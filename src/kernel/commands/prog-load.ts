@@ -8,7 +8,13 @@ import { attachTypeName } from '../../uapi/attach-types.ts';
 import type { BpfAttr } from '../../uapi/commands.ts';
 import { expectedAttachTypes, impliedAttachTypes, withoutAttachType } from '../../uapi/expected-attach.ts';
 import { mapTypeName } from '../../uapi/map-types.ts';
-import { type ProgTypeName, progTypeName, progTypes } from '../../uapi/prog-types.ts';
+import {
+  networkTypes,
+  type ProgTypeName,
+  progTypeName,
+  progTypes,
+  tracingTypes,
+} from '../../uapi/prog-types.ts';
 import { verify } from '../../verifier/index.ts';
 import type { Accepted, MapFacts, VerifierInput } from '../../verifier/types.ts';
 import type { Executable, RunnableProgram } from '../../vm/types.ts';
@@ -37,41 +43,6 @@ const gplLicenses = new Set([
   'Dual MIT/GPL',
   'Dual MPL/GPL',
 ]);
-
-/** Types that need a capability beyond CAP_BPF (is_net_admin_prog_type, is_perfmon_prog_type); `ext` needs both. */
-const networking: readonly (ProgTypeName | undefined)[] = [
-  'sched_cls',
-  'sched_act',
-  'xdp',
-  'lwt_in',
-  'lwt_out',
-  'lwt_xmit',
-  'lwt_seg6local',
-  'sk_skb',
-  'sk_msg',
-  'flow_dissector',
-  'cgroup_device',
-  'cgroup_sock',
-  'cgroup_sock_addr',
-  'cgroup_sockopt',
-  'cgroup_sysctl',
-  'sock_ops',
-  'lirc_mode2',
-  'sk_lookup',
-  'netfilter',
-  'ext',
-];
-const tracing: readonly (ProgTypeName | undefined)[] = [
-  'kprobe',
-  'tracepoint',
-  'perf_event',
-  'raw_tracepoint',
-  'raw_tracepoint_writable',
-  'tracing',
-  'lsm',
-  'struct_ops',
-  'ext',
-];
 
 const features = {
   progIfindex: 'offload to devices',
@@ -126,10 +97,10 @@ function checked(call: Call, attr: BpfAttr<'progLoad'>): CheckedProgram {
   if (count === 0 || count > INSNS_MAX)
     throw call.fail('E2BIG', `a program has 1 to ${INSNS_MAX} instructions`);
   const type = progTypeName(attr.progType ?? 0);
-  if (networking.includes(type) && !call.can.netAdmin) {
+  if (networkTypes.includes(type) && !call.can.netAdmin) {
     throw call.fail('EPERM', `${type} programs need CAP_NET_ADMIN`);
   }
-  if (tracing.includes(type) && !call.can.perfmon) {
+  if (tracingTypes.includes(type) && !call.can.perfmon) {
     throw call.fail('EPERM', `${type} programs need CAP_PERFMON`);
   }
   call.refuse(attr, features);

@@ -36,13 +36,19 @@ export function attachCgroup(attaching: Attaching): Attachment {
     name: 'cgroup',
     example: "{ cgroup: '/sys/fs/cgroup/NAME' }",
   });
-  return using(system, system.resolveTarget('cgroup', path), (targetFd) =>
-    linkOr(attaching, [5, 7], {
-      byLink: () =>
-        system.bpf('linkCreate', { progFd: program.fd, targetFd, attachType, ...chainPlace(attaching) }),
-      before: () => byProgAttach(attaching, targetFd, F_ALLOW_MULTI),
-    }),
-  );
+  return using(system, system.resolveTarget('cgroup', path), (targetFd) => {
+    try {
+      return linkOr(attaching, [5, 7], {
+        byLink: () =>
+          system.bpf('linkCreate', { progFd: program.fd, targetFd, attachType, ...chainPlace(attaching) }),
+        before: () => byProgAttach(attaching, targetFd, F_ALLOW_MULTI),
+      });
+    } catch (error) {
+      // What the kernel says of a folder that is none of cgroup2's.
+      if (!(error instanceof BpfError) || error.errno !== 'EBADF') throw error;
+      throw new BpfError('EBADF', `cgroup ${path}`, 'it is in no cgroup2 file system: mount -t cgroup2 …');
+    }
+  });
 }
 
 /** BPF_PROG_ATTACH. Kept for the end: the target, which is the attachment's fd, and the program. */
