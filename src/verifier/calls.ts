@@ -61,6 +61,7 @@ export function returnFromSubprog(env: Env): void {
   const callee = env.frame;
   const caller = state.frames[state.curFrame - 1];
   if (caller === undefined) return;
+  env.stackLiveness.update(state);
   if (typeOf(callee, regAt(0)) === regTypes.stack) {
     env.reject('EINVAL', 'cannot return stack pointer to the caller');
   }

@@ -38,6 +38,8 @@ export interface Subprog {
   readonly start: number;
   end: number;
   stackDepth: number;
+  /** Its slots (postorder.ts). */
+  postorder: readonly number[];
   hasTailCall: boolean;
   tailCallReachable: boolean;
   hasLdAbs: boolean;

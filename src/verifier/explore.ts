@@ -85,6 +85,7 @@ function walk(env: Env): void {
       done = outcome === 'ended';
     }
     if (!done) continue;
+    env.stackLiveness.update(env.state);
     env.touchAll();
     finishPath(env);
     if (!resume(env)) return;

@@ -10,6 +10,7 @@ import { explore } from './explore.ts';
 import { findLiveRegs } from './live-regs.ts';
 import { printLiveRegs } from './live-regs-text.ts';
 import { logLevels } from './log/index.ts';
+import { findPostorder } from './postorder.ts';
 import { resolveLoads } from './resolve.ts';
 import { rewrite } from './rewrite.ts';
 import { findLoops } from './scc.ts';
@@ -79,6 +80,7 @@ function check(env: Env): void {
   checkCfg(env);
   checkAttach(env);
   findEdges(env);
+  findPostorder(env);
   findLoops(env);
   findLiveRegs(env);
   printLiveRegs(env);

@@ -101,7 +101,7 @@ export function findLiveRegs(env: Env): void {
     use[slot] = one.use & NO_FP;
     def[slot] = one.def & NO_FP;
   }
-  const order = postorder(env);
+  const order = env.subprogs.flatMap((subprog) => subprog.postorder);
   const live = env.liveRegs;
   let changed = true;
   while (changed) {
@@ -118,31 +118,4 @@ export function findLiveRegs(env: Env): void {
       changed = true;
     }
   }
-}
-
-/** Slots of every subprogram, each after those it leads to where there is no loop. */
-function postorder(env: Env): readonly number[] {
-  const order: number[] = [];
-  const seen = new Uint8Array(env.count);
-  /** How many of a slot's edges were followed. */
-  const taken = new Uint8Array(env.count);
-  for (const subprog of env.subprogs) {
-    const path = [subprog.start];
-    seen[subprog.start] = 1;
-    while (path.length > 0) {
-      const slot = path[path.length - 1] as number;
-      const edge = taken[slot] as number;
-      const next = edge < 2 ? (env.edges[2 * slot + edge] as number) : NONE;
-      if (next === NONE) {
-        order.push(slot);
-        path.pop();
-        continue;
-      }
-      taken[slot] = edge + 1;
-      if (seen[next] === 1) continue;
-      seen[next] = 1;
-      path.push(next);
-    }
-  }
-  return order;
 }

@@ -77,6 +77,7 @@ function newSubprog(start: number, end: number): Subprog {
     stackDepth: 0,
     hasTailCall: false,
     tailCallReachable: false,
+    postorder: [],
     hasLdAbs: false,
     changesPacket: false,
     isGlobal: false,
