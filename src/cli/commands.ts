@@ -159,12 +159,19 @@ export const commands: readonly Command[] = [
     name: 'map dump',
     usage: 'FILE [options] [-- CMD [ARG...]]',
     operands: [0, 1],
-    summary: 'load an object, run it on what is given, and print what its maps hold',
+    summary: 'load an object, run it on what is given, and print what its maps hold, as bpftool does',
     details: [
       `A FILE is needed: ${noObject}. With --kernel linux, it is about the maps of the running kernel.`,
     ],
-    options: { map, ...sources, kernel, ...common },
-    json: '[{ name, type, entries: [{ key, value }] }]',
+    options: {
+      map,
+      ...sources,
+      kernel,
+      json: { short: 'j', summary: "print JSON, as 'bpftool -j map dump'" },
+      pretty: { short: 'p', summary: 'print JSON on several lines' },
+      help,
+    },
+    json: '[{ key: [hex], value: [hex], formatted?: { key, value } }], of several maps [{ name, type, elements: […] }]',
     examples: [
       'skep map dump syscount.bpf.o --strace ls.strace --map counts --json',
       'skep map dump --kernel linux --map counts',

@@ -7,7 +7,7 @@ import { type Map as BpfMap, type KernelHandle, Link, Program } from '../user/in
 import { usageError } from './args.ts';
 import type { Invocation } from './invocation.ts';
 import { openKernel } from './kernel.ts';
-import { mapContents, printMaps } from './maps.ts';
+import { printDumps } from './map-dumps.ts';
 import { formatTable } from './table.ts';
 
 /** Whether the command is about a running kernel and not about an object. */
@@ -60,8 +60,11 @@ export async function dumpLive(invocation: Invocation): Promise<number> {
   }
   const kernel = await openKernel(invocation);
   const maps = findMaps(kernel, wanted).map((map): [string, BpfMap] => [map.name || `id ${map.id}`, map]);
-  if (invocation.json) invocation.printJson(maps.map(([name, map]) => mapContents(name, map)));
-  else printMaps(invocation, maps);
+  try {
+    printDumps(invocation, maps);
+  } finally {
+    for (const [, map] of maps) map.close();
+  }
   return 0;
 }
 

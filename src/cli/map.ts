@@ -4,7 +4,8 @@
 import { usageError } from './args.ts';
 import type { Invocation } from './invocation.ts';
 import { dumpLive, showLive, wantsLiveMaps } from './live-maps.ts';
-import { chosenMaps, mapContents, printMaps } from './maps.ts';
+import { printDumps } from './map-dumps.ts';
+import { chosenMaps } from './maps.ts';
 import { exitCodeOf, inputsOf, play } from './play.ts';
 import { type Session, startSession } from './session.ts';
 import { formatTable } from './table.ts';
@@ -47,8 +48,7 @@ export async function dump(invocation: Invocation): Promise<number> {
   if (wantsLiveMaps(invocation)) return dumpLive(invocation);
   const { session, exitCode } = await played(invocation);
   const maps = chosenMaps(session, invocation.value('map'));
-  if (invocation.json) invocation.printJson(maps.map(([name, map]) => mapContents(name, map)));
-  else printMaps(invocation, maps);
+  printDumps(invocation, maps);
   return exitCode;
 }
 

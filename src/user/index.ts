@@ -11,6 +11,7 @@ export { Link, type LinkInfo } from './link.ts';
 export type { LoadOptions } from './load.ts';
 export { LoadError, lastMessage } from './load-error.ts';
 export { BpfMap as Map, type PerfReadOptions, type UpdateMode } from './map.ts';
+export type { MapDumpFormat } from './map-dump.ts';
 export type { MappedArray } from './mapped-array.ts';
 export type { PerfBuffer, PerfRecord } from './perf-buffer.ts';
 export {

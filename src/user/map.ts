@@ -13,6 +13,7 @@ import { type MapTypeName, mapTypeName, mapTypes } from '../uapi/map-types.ts';
 import type { Mapping, System } from '../uapi/seam.ts';
 import { type ElementTypes, elementCodec, indexCodec, perCpuCodec } from './element.ts';
 import { Handle } from './handle.ts';
+import { dumpMap, type MapDumpFormat } from './map-dump.ts';
 import { mapInfo, owning, typesOf } from './map-open.ts';
 import { errnoOf, found, readBatches, removeAll, type Walked, walkKeys, writeAll } from './map-walk.ts';
 import { MappedArray } from './mapped-array.ts';
@@ -350,6 +351,22 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
     const { maxEntries: capacity } = this;
     this.#want('user_ringbuf');
     return new UserRingBuffer({ system: this.system, map: this, capacity });
+  }
+
+  /**
+   * What it holds as text: as `bpftool map dump` prints it, for people, as JSON, or as JSON on several lines.
+   * @throws {SkepError} where a type of its keys or values has no values
+   */
+  dump(format: MapDumpFormat = 'text'): string {
+    return [...this.dumpPieces(format)].join('');
+  }
+
+  /** The same element by element, for maps whose text is long. */
+  dumpPieces(format: MapDumpFormat): Generator<string> {
+    const { keySize, valueSize, type } = this;
+    const cpus = perCpuTypes.includes(type) ? this.system.possibleCpus() : undefined;
+    const types = fdTypes.includes(type) ? undefined : this.types;
+    return dumpMap({ keySize, valueSize, cpus, types, entries: this.rawEntries() }, format);
   }
 
   /** Every element as bytes, as `entries` walks them; of a per-CPU map, a value has 8-byte steps, one a CPU. */

@@ -280,8 +280,28 @@ test('map show and dump', () => {
       ['actions', 5],
     ],
   );
-  const dumped = json(['map', 'dump', firewall, '--map', 'blocked', '--set', 'blocked.22=1', '--pcap', pcap]);
-  assert.deepEqual(dumped, [{ name: 'blocked', type: 'hash', entries: [{ key: 22, value: 1 }] }]);
+  const set = ['--map', 'blocked', '--set', 'blocked.22=1'];
+  const element = {
+    key: ['0x16', '0x00'],
+    value: ['0x01', '0x00', '0x00', '0x00'],
+    formatted: { key: 22, value: 1 },
+  };
+  assert.deepEqual(json(['map', 'dump', firewall, ...set, '--pcap', pcap]), [element]);
+  assert.deepEqual(JSON.parse(skep(['map', 'dump', firewall, ...set, '-p']).stdout), [element]);
+  assert.equal(
+    skep(['map', 'dump', firewall, ...set]).stdout,
+    '[{\n        "key": 22,\n        "value": 1\n    }\n]\n',
+  );
+  const all = json<{ name: string; type: string; elements: unknown[] }[]>(['map', 'dump', firewall]);
+  assert.deepEqual(
+    all.map(({ name, type, elements }) => [name, type, elements.length]),
+    [
+      ['blocked', 'hash', 0],
+      ['flows', 'hash', 0],
+      ['actions', 'percpu_array', 5],
+    ],
+  );
+  assert.match(skep(['map', 'dump', firewall]).stdout, /^blocked \(hash\)\n\[\]\n\nflows \(hash\)\n/);
   assert.match(
     skep(['map', 'show', firewall]).stdout,
     /^MAP +TYPE +KEY +VALUE +ENTRIES +MAX\nblocked +hash +2 +4 +0 +1024\n/,

@@ -59,8 +59,8 @@ test('map show and map dump are about the maps that the kernel has', { skip }, (
     ]);
     for (const wanted of [name, String(map.id)]) {
       const dumped = skep(['map', 'dump', '--kernel', 'linux', '--map', wanted, '--json']);
-      const entries = [{ key: '50000000', value: 'd2040000' }];
-      assert.deepEqual(JSON.parse(dumped.stdout), [{ name, type: 'hash', entries }], dumped.stderr);
+      const element = { key: ['0x50', '0x00', '0x00', '0x00'], value: ['0xd2', '0x04', '0x00', '0x00'] };
+      assert.deepEqual(JSON.parse(dumped.stdout), [element], dumped.stderr);
     }
     const all = skep(['map', 'show', '--kernel', 'linux']);
     assert.match(all.stdout, new RegExp(`^ *${map.id} +${name} +hash +4 +4 +4$`, 'm'));
