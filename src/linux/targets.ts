@@ -5,7 +5,7 @@ import { constants, openSync, readFileSync, statSync } from 'node:fs';
 import { SkepError } from '../base/errors.ts';
 import { BpfError, type Errno, errnos } from '../uapi/errno.ts';
 import type { TargetKind } from '../uapi/seam.ts';
-import type { Libc } from './libc.ts';
+import { type Libc, lastError } from './libc.ts';
 
 /** Where tracefs may be mounted (Documentation/trace/ftrace.rst). */
 const tracefsPlaces = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing'];
@@ -72,6 +72,9 @@ const resolvers: Record<TargetKind, (libc: Libc, name: string) => number> = {
   netdev(libc, name) {
     const index = libc.ifNametoindex(name);
     if (index !== 0) return index;
+    // It asks by a socket, for which there may be no fd.
+    const error = lastError(libc, 'network device');
+    if (error.errno === 'EMFILE' || error.errno === 'ENFILE') throw error;
     throw new BpfError('ENODEV', 'network device', `there is no network device ${JSON.stringify(name)}`);
   },
   /** The fd is the caller's to close. */
