@@ -16,7 +16,7 @@ import {
   signMaskBits,
 } from './domain/index.ts';
 import type { Env } from './env.ts';
-import { assignId } from './linked.ts';
+import { assignId, unlink } from './linked.ts';
 import { ID_ADD_CONST, ID_ADD_CONST32, ID_MOVED } from './log/index.ts';
 import { doPointer, IMM, operators } from './pointer-alu.ts';
 import { markPrecise } from './precision.ts';
@@ -59,10 +59,11 @@ function doUnary(env: Env, insn: Extract<Insn, { op: 'neg' | 'swap' }>): void {
     return;
   }
   checkWrite(env, insn.dst);
+  // It has that order already, and stays what it is.
+  if (insn.op === 'swap' && insn.kind === 'le' && insn.width === 64) return;
   if (insn.op === 'neg') scalarNeg(env.frame, r, insn.bits);
   else swapScalar(env.frame, r, insn);
-  env.frame.i32[2 * r + ID] = 0;
-  env.frame.i32[2 * r + OFF] = 0;
+  unlink(env.frame, r);
 }
 
 function doMov(env: Env, insn: AluInsn): void {
@@ -90,7 +91,7 @@ function doMov(env: Env, insn: AluInsn): void {
     const fits = fitsBits(frame, from, 32);
     if (fits) assignId(env, frame, from);
     frame.copyReg(to, from);
-    if (!fits) frame.i32[2 * to + ID] = 0;
+    if (!fits) unlink(frame, to);
   }
   moveWord(frame, to);
 }
@@ -117,7 +118,7 @@ function doMovsx(env: Env, insn: Extract<Insn, { op: 'movsx' }>): void {
   const unchanged = fitsBits(frame, from, insn.from - 1);
   if (unchanged) assignId(env, frame, from);
   frame.copyReg(to, from);
-  if (!unchanged) frame.i32[2 * to + ID] = 0;
+  if (!unchanged) unlink(frame, to);
   signExtend(frame, to, insn);
 }
 

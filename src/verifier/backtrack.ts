@@ -113,7 +113,12 @@ function backtrackInsn(
       wanted.setSlot(frame, slot);
       return 'on';
     case 'atomic':
-      return backtrackAtomic(step, wanted);
+      // The old value comes from memory. Linux 6.18 goes on with the register alone, as if it came from before, and
+      // misses what was relied upon of a number that was spilled there.
+      if (insn.fetch && onStack && wanted.hasReg(insn.atomic === 'cmpxchg' ? 0 : insn.src)) {
+        wanted.setSlot(frame, slot);
+      }
+      return wanted.hasReg(insn.dst) ? 'fallback' : 'stop';
     case 'store':
     case 'storeRelease': {
       if (wanted.hasReg(insn.dst)) return 'fallback';
@@ -146,23 +151,6 @@ function moveWanted(dst: number, src: number, wanted: Wanted): 'on' | 'stop' {
   wanted.clearReg(dst);
   if (src >= 0 && src !== FP) wanted.setReg(src);
   return 'on';
-}
-
-/** The old value of a fetching atomic comes from memory; the memory written is no spill any more. */
-function backtrackAtomic(
-  step: Step & { insn: Insn | InvalidInsn },
-  wanted: Wanted,
-): 'on' | 'stop' | 'fallback' {
-  const { insn, entry } = step;
-  if (insn.op !== 'atomic') return 'on';
-  if (insn.fetch) {
-    const loaded = insn.atomic === 'cmpxchg' ? 0 : insn.src;
-    if (wanted.hasReg(loaded)) {
-      wanted.clearReg(loaded);
-      if (entry !== undefined && (entry.flags & historyFlags.stackAccess) !== 0) return 'fallback';
-    }
-  }
-  return wanted.hasReg(insn.dst) ? 'fallback' : 'stop';
 }
 
 function backtrackJump(step: Step, insn: Extract<Insn, { op: 'jmp' }>, wanted: Wanted): 'on' | 'stop' {

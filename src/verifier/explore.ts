@@ -78,9 +78,10 @@ function walk(env: Env): void {
         env.seen[env.insn] = 1;
         env.facts.at(env.insn, env.frame);
       }
-      env.prevInsn = env.insn;
+      const at = env.insn;
       env.returnNow = false;
       const outcome = env.state.speculative ? stepInSpeculation(env) : step(env);
+      env.prevInsn = at;
       if (outcome === 'returned') entered = true;
       done = outcome === 'ended';
     }

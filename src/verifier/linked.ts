@@ -13,14 +13,17 @@ import type { LinkedReg, State } from './state/state.ts';
 
 const MAX_LINKED = 6;
 
+/** A scalar is linked to no other any more (clear_scalar_id). */
+export function unlink(file: RegFile, r: number): void {
+  file.i32[2 * r + ID] = 0;
+  file.i32[2 * r + OFF] = 0;
+}
+
 /** Give a scalar that is about to be copied an id, so that the copies stay linked (assign_scalar_id_before_mov). */
 export function assignId(env: Env, file: RegFile, r: number): void {
   const w = 2 * r;
   if (file.i32[w + TYPE] !== regTypes.scalar) return;
-  if ((file.i32[w + ID] as number) & ID_MOVED) {
-    file.i32[w + ID] = 0;
-    file.i32[w + OFF] = 0;
-  }
+  if ((file.i32[w + ID] as number) & ID_MOVED) unlink(file, r);
   if (file.i32[w + ID] !== 0 || isConst(file, r)) return;
   file.i32[w + ID] = env.newId();
   file.i32[w + OFF] = 0;
@@ -39,7 +42,7 @@ export function collectLinked(env: Env, id: number, into: LinkedReg[]): void {
     if (frame.i32[w + TYPE] !== regTypes.scalar) return;
     if (((frame.i32[w + ID] as number) & ~ID_MOVED) !== base) return;
     if (into.length < MAX_LINKED) into.push(linked);
-    else frame.i32[w + ID] = 0;
+    else unlink(frame, r);
   };
   for (let no = state.curFrame; no >= 0; no--) {
     const frame = state.frames[no] as Frame;

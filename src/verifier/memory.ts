@@ -10,6 +10,7 @@ import { isSecret } from './checks.ts';
 import { coerceSize, coerceSizeSx, isConst } from './domain/index.ts';
 import type { Env } from './env.ts';
 import { regions } from './facts.ts';
+import { unlink } from './linked.ts';
 import { specialAt, specialFields } from './map-special.ts';
 import { isPacket, isSock, isUnmoved, setKnown, setPointer, setScalar, typeOf, word } from './regs.ts';
 import { isHalfField, sockAllows } from './sock-fields.ts';
@@ -391,7 +392,7 @@ export function accessMemory(env: Env, access: Access): void {
  * 6.18 keeps the two linked anyway, and then takes one for the other.
  */
 function unlinkSigned(frame: RegFile, r: number, size: number): void {
-  if ((frame.u64[r + UMAX] as bigint) >> BigInt(8 * size - 1) !== 0n) frame.i32[2 * r + ID] = 0;
+  if ((frame.u64[r + UMAX] as bigint) >> BigInt(8 * size - 1) !== 0n) unlink(frame, r);
 }
 
 /** Kinds of pointer that one instruction may not mix with others (reg_type_mismatch_ok). */

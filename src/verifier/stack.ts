@@ -6,12 +6,12 @@
 import { isConst } from './domain/index.ts';
 import type { Env } from './env.ts';
 import { pushHistory } from './history.ts';
-import { assignId } from './linked.ts';
+import { assignId, unlink } from './linked.ts';
 import { tnumText } from './log/index.ts';
 import { markPrecise } from './precision.ts';
 import { copyReg, fitsBits, isNull, isScalar, setKnown, setNotInit, setScalar, typeOf } from './regs.ts';
 import { type Frame, MAX_STACK, regAt, SLOT_BYTES, slotKinds, spilledAt } from './state/frame.ts';
-import { FRAME_NO, ID, SMAX, SMIN, SUBREG_DEF, TNUM_VALUE } from './state/layout.ts';
+import { FRAME_NO, SMAX, SMIN, SUBREG_DEF, TNUM_VALUE } from './state/layout.ts';
 import { baseType, regTypes } from './state/reg-types.ts';
 import { historyFlags } from './state/state.ts';
 
@@ -161,7 +161,7 @@ function readPartialSpill(env: Env, frame: Frame, access: StackAccess): boolean 
     const subreg = env.frame.i32[2 * to + SUBREG_DEF] as number;
     copyReg({ file: env.frame, r: to }, frame, spilled);
     env.frame.i32[2 * to + SUBREG_DEF] = subreg;
-    if (!fitsBits(frame, spilled, size * 8)) env.frame.i32[2 * to + ID] = 0;
+    if (!fitsBits(frame, spilled, size * 8)) unlink(env.frame, to);
     return true;
   }
   let spills = 0;
@@ -255,7 +255,7 @@ function writeFixed(env: Env, access: StackAccess): void {
     if (fits) assignId(env, cur, from);
     copyReg({ file: frame, r: spilled }, cur, from);
     save(frame, slot, size);
-    if (!fits) frame.i32[2 * spilled + ID] = 0;
+    if (!fits) unlink(frame, spilled);
   } else if (value === IMMEDIATE && aligned && caps.bpf) {
     setKnown(frame, spilled, BigInt(access.imm as number));
     save(frame, slot, size);
@@ -355,7 +355,7 @@ export function checkStackRange(env: Env, range: StackRange): boolean {
       continue;
     }
     const spilled = spilledAt(slot);
-    if (frame.isSpilled(slot) && kind !== slotKinds.invalid && (isScalar(frame, spilled) || env.allowLeaks)) {
+    if (frame.isSpilled(slot) && (isScalar(frame, spilled) || env.allowLeaks)) {
       if (write) {
         setScalar(frame, spilled);
         scrub(frame, slot);

@@ -121,7 +121,7 @@ export class Comparison {
         return this.within(old, o, cur, c) && this.samePointer(old, o, cur, c);
       case regTypes.packet:
       case regTypes.packetMeta:
-        if ((a[2 * o + AUX0] as number) > (b[2 * c + AUX0] as number)) return false;
+        if (!rangeCovers(a[2 * o + AUX0] as number, b[2 * c + AUX0] as number)) return false;
         if (a[2 * o + OFF] !== b[2 * c + OFF] || !this.ids(oldId, curId)) return false;
         return this.within(old, o, cur, c);
       default:
@@ -200,6 +200,11 @@ export class Comparison {
     }
     return unbound;
   }
+}
+
+/** Of the bytes known to be there after a pointer into the packet: a pointer at its end, or beyond, is no other. */
+function rangeCovers(old: number, cur: number): boolean {
+  return old < 0 || cur < 0 ? old === cur : old <= cur;
 }
 
 /** Whether everything that can happen from `cur` was already seen from `old`, both at slot `insn`. */

@@ -16,6 +16,11 @@ import { worldMaps } from './world.ts';
 /** Marks: a value that comes of an address, a value that nothing wrote. */
 const ADDRESS = 1;
 const UNWRITTEN = 2;
+/**
+ * A byte that nothing wrote beside a number that did not fill its eight bytes. Without CAP_PERFMON, Linux takes the
+ * eight for that number where a helper reads them, and so does the verifier, after it.
+ */
+const BESIDE_NUMBER = 4;
 
 const STACK_BYTES = 512;
 const FP = 10;
@@ -125,12 +130,21 @@ class WatchedMachine extends Machine {
   }
 
   private touchStack({ marks, at }: { marks: Uint8Array; at: number }, size: number): void {
-    if (this.plan.program.insns[this.pc - 1]?.op !== 'call' && at % size !== 0) {
+    const byHelper = this.plan.program.insns[this.pc - 1]?.op === 'call';
+    if (!byHelper && at % size !== 0) {
       this.hole(`access of ${size} bytes at stack offset ${at - STACK_BYTES}, which is not aligned`);
     }
     for (let i = at; i < at + size; i++) {
-      if (this.access !== 'write') this.readMarks |= marks[i]!;
-      if (this.access !== 'read') marks[i] = this.writeMarks;
+      const mark = marks[i]!;
+      const excused = byHelper && (mark & BESIDE_NUMBER) !== 0;
+      if (excused) this.impure = true;
+      if (this.access !== 'write') this.readMarks |= excused ? mark & ~(UNWRITTEN | BESIDE_NUMBER) : mark;
+      if (this.access === 'write') marks[i] = this.writeMarks;
+      else if (this.access === 'both') marks[i] = mark | this.writeMarks;
+    }
+    if (this.access === 'write' && !byHelper && at % 8 === 0) {
+      for (let i = at + size; i < at + 8; i++)
+        if (marks[i] === UNWRITTEN) marks[i] = UNWRITTEN | BESIDE_NUMBER;
     }
     if ((this.readMarks & UNWRITTEN) === 0) return;
     if (!this.given.privileged) this.hole(`reads stack bytes at ${at - STACK_BYTES} that nothing wrote`);
