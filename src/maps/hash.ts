@@ -127,16 +127,25 @@ export class HashMap implements BpfMap {
     this.set(H.freshEnd, chunk + bytes);
   }
 
-  /** An element for a new value: a freed one, one never used, or one of a new chunk. */
+  /** Makes elements that were never used, where there are none left; false where memory does not do. */
+  grow(): boolean {
+    try {
+      this.addChunk(Math.max(1, Math.floor(CHUNK_BYTES / this.stride)));
+      return true;
+    } catch (error) {
+      if (error instanceof BpfError && error.errno === 'ENOMEM') return false;
+      throw error;
+    }
+  }
+
+  /** An element for a new value; 0 where memory does not do: a freed one, one never used, or one of a new chunk. */
   private takeElem(): number {
     const freed = this.get(H.freeHead);
     if (freed !== 0) {
       this.set(H.freeHead, this.context.memory.view.getUint32(freed + hashElem.next, true));
       return freed;
     }
-    if (this.get(H.fresh) === this.get(H.freshEnd)) {
-      this.addChunk(Math.max(1, Math.floor(CHUNK_BYTES / this.stride)));
-    }
+    if (this.get(H.fresh) === this.get(H.freshEnd) && !this.grow()) return 0;
     const elem = this.get(H.fresh);
     this.set(H.fresh, elem + this.stride);
     return elem;
@@ -226,12 +235,8 @@ export class HashMap implements BpfMap {
       if (!lru) return -errnos.E2BIG;
       this.forget();
     }
-    let elem: number;
-    try {
-      elem = this.takeElem();
-    } catch (error) {
-      return outOfMemory(error);
-    }
+    const elem = this.takeElem();
+    if (elem === 0) return -errnos.ENOMEM;
     const { view, u8 } = this.context.memory;
     u8.copyWithin(elem + hashElem.key, key, key + this.def.keySize);
     if (percpu) u8.fill(0, elem + this.valuesOffset, elem + this.usedOffset);
@@ -335,9 +340,4 @@ export class HashMap implements BpfMap {
     memory.free(this.buckets);
     memory.free(this.address);
   }
-}
-
-function outOfMemory(error: unknown): number {
-  if (error instanceof BpfError && error.errno === 'ENOMEM') return -errnos.ENOMEM;
-  throw error;
 }

@@ -19,6 +19,8 @@ export class ProgArrayMap implements BpfMap {
   readonly valueAddress = undefined;
   private readonly context: MapContext;
   private readonly ids: number;
+  /** Where an engine may note, for each index, what it knows of the program there; 0 whenever that changes. */
+  readonly targets: number;
 
   constructor(def: MapDef, context: MapContext) {
     if (def.valueSize !== ID_BYTES)
@@ -27,9 +29,10 @@ export class ProgArrayMap implements BpfMap {
     this.def = def;
     this.context = context;
     const { memory } = context;
-    const made = allocMap(def, context, { storage: ID_BYTES * def.maxEntries });
+    const made = allocMap(def, context, { storage: 2 * ID_BYTES * def.maxEntries });
     this.address = made.address;
     this.ids = made.storage;
+    this.targets = this.ids + ID_BYTES * def.maxEntries;
     memory.view.setUint32(this.address + mapHeader.values, this.ids, true);
     memory.view.setUint32(this.address + mapHeader.stride, ID_BYTES, true);
   }
@@ -64,7 +67,9 @@ export class ProgArrayMap implements BpfMap {
     const index = userIndex(key);
     if (flags !== updateFlags.ANY) return -errnos.EINVAL;
     if (index >= this.def.maxEntries) return -errnos.E2BIG;
-    this.context.memory.u8.set(value.subarray(0, ID_BYTES), this.ids + index * ID_BYTES);
+    const { u8, view } = this.context.memory;
+    u8.set(value.subarray(0, ID_BYTES), this.ids + index * ID_BYTES);
+    view.setUint32(this.targets + index * ID_BYTES, 0, true);
     return 0;
   }
 
@@ -72,7 +77,9 @@ export class ProgArrayMap implements BpfMap {
     const index = userIndex(key);
     if (index >= this.def.maxEntries) return -errnos.E2BIG;
     if (this.programId(index) === 0) return -errnos.ENOENT;
-    this.context.memory.view.setUint32(this.ids + index * ID_BYTES, 0, true);
+    const { view } = this.context.memory;
+    view.setUint32(this.ids + index * ID_BYTES, 0, true);
+    view.setUint32(this.targets + index * ID_BYTES, 0, true);
     return 0;
   }
 

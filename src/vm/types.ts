@@ -76,6 +76,8 @@ export interface Executable {
    * @throws {SkepError} code `budget`, where the run takes too many instructions
    */
   run(context: RunContext): bigint;
+  /** Told when the program goes: nobody runs it any more. */
+  release?(): void;
 }
 
 export interface Engine {

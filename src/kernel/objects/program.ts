@@ -1,5 +1,5 @@
 /** A loaded program: what the verifier accepted, what runs it, and what the info command tells of it. */
-import type { SkepError } from '../../base/errors.ts';
+import { SkepError } from '../../base/errors.ts';
 import type { Executable } from '../../vm/types.ts';
 import type { BtfObject } from './btf.ts';
 import type { MapObject } from './map.ts';
@@ -60,6 +60,8 @@ export class ProgObject extends KernelObject {
 
   protected release(): void {
     this.#registry.remove(this.id);
+    const { executable } = this.facts;
+    if (!(executable instanceof SkepError)) executable.release?.();
     for (const map of this.#maps) map.put();
     this.btf?.put();
   }

@@ -3,6 +3,7 @@
  * and the end of a run that may not go on. One host for each executable, one scratch block and one pool of
  * stacks for each memory.
  */
+import { HashMap, ProgArrayMap, RingBufMap } from '../../maps/index.ts';
 import type { KernelMemory } from '../../memory/types.ts';
 import { type PacketOffsets, packetContext, xdpMd } from '../../uapi/contexts.ts';
 import { progTypeName } from '../../uapi/prog-types.ts';
@@ -13,6 +14,7 @@ import { packetBytes } from '../packet.ts';
 import { type Enterable, MAX_FRAMES, MAX_TAIL_CALLS, overBudget, type Run, STACK_BYTES } from '../run.ts';
 import type { PacketContext, RunContext, RunnableProgram, Runtime } from '../types.ts';
 import {
+  CPU,
   ENV,
   FRAME,
   FUEL,
@@ -21,6 +23,7 @@ import {
   REGISTERS,
   SCRATCH_BYTES,
   stops,
+  TAILS,
 } from './translate/layout.ts';
 
 /** A program of this engine: what a run leaves in the scratch block, it finds there. */
@@ -28,6 +31,10 @@ export interface Continuing extends Enterable {
   readonly workspace: Workspace;
   /** Runs on the fuel in the scratch block, and leaves r0 and the rest of the fuel there. */
   continueRun(run: Run): void;
+  /** Its place in the table of the workspace. */
+  tableIndex(): number;
+  /** The slot of the instruction at an offset of its module. */
+  readonly slotAt: (offset: number) => number | undefined;
 }
 
 /** The frames of one run in one program. */
@@ -39,6 +46,14 @@ export class Workspace {
   readonly scratch: number;
   /** Runs that are going on, one inside the other. */
   runs = 0;
+  /** The innermost of them. */
+  run: Run | undefined;
+  /** The programs that tail calls go to without the host. Index 0 stays empty. */
+  readonly table = new WebAssembly.Table({ element: 'anyfunc', initial: 1 });
+  private readonly freeIndices: number[] = [];
+  /** Programs by the number in the name of their module. */
+  private readonly programs = new Map<number, WeakRef<Continuing>>();
+  private lastNumber = 0;
   private readonly stacks: number[] = [];
   private generation = -1;
   private words64 = new BigInt64Array();
@@ -49,6 +64,33 @@ export class Workspace {
   constructor(memory: KernelMemory) {
     this.memory = memory;
     this.scratch = memory.alloc(SCRATCH_BYTES);
+  }
+
+  /** A number for a new program's module. */
+  number(): number {
+    return ++this.lastNumber;
+  }
+
+  addProgram(number: number, program: Continuing): void {
+    this.programs.set(number, new WeakRef(program));
+  }
+
+  programAt(number: number): Continuing | undefined {
+    return this.programs.get(number)?.deref();
+  }
+
+  removeProgram(number: number, index: number | undefined): void {
+    this.programs.delete(number);
+    if (index === undefined) return;
+    this.table.set(index, null);
+    this.freeIndices.push(index);
+  }
+
+  /** Puts a function into the table. */
+  addFunction(code: unknown): number {
+    const index = this.freeIndices.pop() ?? this.table.grow(1);
+    this.table.set(index, code);
+    return index;
   }
 
   /** Views over the scratch block; anew after the memory has grown. */
@@ -99,6 +141,22 @@ export class Workspace {
     i32[FUEL / 4 + 1] = Math.floor(whole / 2 ** 32);
   }
 
+  get tailCalls(): number {
+    return this.u32[TAILS / 4]!;
+  }
+
+  set tailCalls(count: number) {
+    this.u32[TAILS / 4] = count;
+  }
+
+  get cpu(): number {
+    return this.u32[CPU / 4]!;
+  }
+
+  set cpu(number: number) {
+    this.u32[CPU / 4] = number;
+  }
+
   /** The lowest address of the first of MAX_FRAMES frames; the others are below it. */
   takeStack(): number {
     const block = this.stacks.pop() ?? this.memory.alloc(STACK_BLOCK, STACK_BLOCK);
@@ -122,8 +180,6 @@ export class Host implements HelperCall {
   readonly runtime: Runtime;
   readonly memory: KernelMemory;
   readonly fields: PacketOffsets | undefined;
-  /** The run that is in this program; undefined between runs. */
-  run: Run | undefined;
   readonly program: RunnableProgram;
   readonly workspace: Workspace;
   /** The export that helpers call back by, where the program has callbacks. */
@@ -153,11 +209,11 @@ export class Host implements HelperCall {
   }
 
   get context(): RunContext {
-    return this.run!.context;
+    return this.workspace.run!.context;
   }
 
   get packet(): PacketContext | undefined {
-    return this.run?.context.packet;
+    return this.workspace.run?.context.packet;
   }
 
   /** Addresses wrap as those of generated code do; what lies outside of the memory is a fault here. */
@@ -194,21 +250,26 @@ export class Host implements HelperCall {
   /** The call of interp/machine.ts: 1 where it was made; r0 is then in the scratch block. */
   private tailCall(mapAddress: number, upper: number, index: number, slot: number): number {
     this.slot = slot;
-    const run = this.run!;
+    const { workspace } = this;
+    const run = workspace.run!;
     const map = upper === 0 ? this.runtime.mapAt(mapAddress >>> 0) : undefined;
     if (map === undefined) return this.fault('bpf_tail_call through what is no map');
-    if (index >>> 0 >= map.def.maxEntries || run.tailCalls >= MAX_TAIL_CALLS) return 0;
+    if (index >>> 0 >= map.def.maxEntries || workspace.tailCalls >= MAX_TAIL_CALLS) return 0;
     const target = this.runtime.progAt(map, index >>> 0) as Enterable | Continuing | undefined;
     if (target === undefined) return 0;
-    run.tailCalls++;
-    const { workspace } = this;
+    workspace.tailCalls++;
     if ('continueRun' in target && target.workspace === workspace) {
+      if (map instanceof ProgArrayMap) {
+        this.memory.view.setUint32(map.targets + 4 * (index >>> 0), target.tableIndex(), true);
+      }
       target.continueRun(run);
       return 1;
     }
     run.budget = workspace.fuel;
+    run.tailCalls = workspace.tailCalls;
     const r0 = target.enter(run);
     workspace.fuel = run.budget;
+    workspace.tailCalls = run.tailCalls;
     workspace.u64[0] = r0;
     return 1;
   }
@@ -220,9 +281,18 @@ export class Host implements HelperCall {
       packet: (offset, size) => packetBytes(this, offset!, size!),
       tailCall: (map, upper, index, slot) => this.tailCall(map!, upper!, index!, slot!),
       lookup: (index, key) => this.lookup(index!, key!),
-      cpu: () => this.runtime.cpu(),
+      grow: (index) => (this.grow(index!) ? 1 : 0),
+      wake: (map) => {
+        const ring = this.runtime.mapAt(map! >>> 0);
+        if (ring instanceof RingBufMap) ring.wake();
+        return 0;
+      },
     };
-    const env: Record<string, WebAssembly.ImportValue> = { ...own, memory: this.memory.wasm };
+    const env: Record<string, WebAssembly.ImportValue> = {
+      ...own,
+      memory: this.memory.wasm,
+      table: this.workspace.table,
+    };
     helperByCode.forEach((helper, code) => {
       env[helperImport(code)] = (slot: number): void => {
         this.slot = slot;
@@ -230,6 +300,11 @@ export class Host implements HelperCall {
       };
     });
     return { [ENV]: env };
+  }
+
+  private grow(index: number): boolean {
+    const map = this.program.maps[index];
+    return map instanceof HashMap && map.grow();
   }
 
   /** bpf_map_lookup_elem() with a map of the program. */

@@ -9,23 +9,29 @@ import { DEFAULT_BUDGET, type Run } from '../run.ts';
 import { checkRunnable } from '../runnable.ts';
 import type { Engine, Executable, RunContext, RunnableProgram, Runtime } from '../types.ts';
 import { type Continuing, Host, type Workspace, workspaceOf } from './host.ts';
-import { CALLBACK, ENTRY } from './translate/layout.ts';
+import { CALLBACK, ENTRY, MAIN } from './translate/layout.ts';
 import { type Translation, translate } from './translate/module.ts';
 
 class Compiled implements Continuing {
   readonly program: RunnableProgram;
   private readonly host: Host;
   readonly workspace: Workspace;
-  private readonly slotAt: Translation['slotAt'];
+  readonly slotAt: Translation['slotAt'];
+  private readonly number: number;
   private readonly code: (ctx: number, stack: number) => void;
+  private readonly main: unknown;
+  private index: number | undefined;
 
-  constructor(host: Host, { bytes, slotAt }: Translation) {
+  constructor(host: Host, { bytes, slotAt }: Translation, number: number) {
     this.program = host.program;
     this.workspace = host.workspace;
     this.host = host;
     this.slotAt = slotAt;
+    this.number = number;
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.host.imports());
     this.host.callBack = instance.exports[CALLBACK] as Host['callBack'];
+    this.workspace.addProgram(number, this);
+    this.main = instance.exports[MAIN];
     this.code = instance.exports[ENTRY] as (ctx: number, stack: number) => void;
   }
 
@@ -34,14 +40,19 @@ class Compiled implements Continuing {
     const budget = context.budget ?? DEFAULT_BUDGET;
     // A helper may have started this run in the middle of another, whose fuel is then in the scratch block.
     const outerFuel = workspace.runs === 0 ? 0 : workspace.fuel;
+    const { cpu: outerCpu, tailCalls: outerTails } = workspace;
     workspace.runs++;
     workspace.fuel = budget;
+    workspace.cpu = this.host.runtime.cpu();
+    workspace.tailCalls = 0;
     try {
       this.continueRun({ context, budget, tailCalls: 0 });
       return workspace.u64[0]!;
     } finally {
       workspace.runs--;
       if (workspace.runs > 0) workspace.fuel = outerFuel;
+      workspace.cpu = outerCpu;
+      workspace.tailCalls = outerTails;
     }
   }
 
@@ -49,6 +60,9 @@ class Compiled implements Continuing {
     const { workspace } = this;
     const outerFuel = workspace.fuel;
     workspace.fuel = run.budget;
+    const outerTails = workspace.tailCalls;
+    workspace.cpu = this.host.runtime.cpu();
+    workspace.tailCalls = run.tailCalls;
     workspace.runs++;
     try {
       this.continueRun(run);
@@ -56,30 +70,45 @@ class Compiled implements Continuing {
     } finally {
       workspace.runs--;
       run.budget = workspace.fuel;
+      run.tailCalls = workspace.tailCalls;
+      workspace.tailCalls = outerTails;
       workspace.fuel = outerFuel;
     }
   }
 
   continueRun(run: Run): void {
-    const { host, workspace } = this;
+    const { workspace } = this;
     const stack = workspace.takeStack();
-    const outer = host.run;
-    host.run = run;
+    const outer = workspace.run;
+    workspace.run = run;
     try {
       this.code(run.context.ctx, stack);
     } catch (error) {
       throw error instanceof WebAssembly.RuntimeError ? this.trapped(error) : error;
     } finally {
-      host.run = outer;
+      workspace.run = outer;
       workspace.giveStack(stack);
     }
   }
 
-  /** Which instruction of the program trapped, by the place in the module that the engine tells. */
+  tableIndex(): number {
+    this.index ??= this.workspace.addFunction(this.main);
+    return this.index;
+  }
+
+  release(): void {
+    this.workspace.removeProgram(this.number, this.index);
+    this.index = undefined;
+  }
+
+  /** Which instruction of which program trapped, by the module and the place in it that the engine tells. */
   private trapped(error: WebAssembly.RuntimeError): ProgramFault {
-    const offset = /wasm-function\[\d+\]:0x([0-9a-f]+)/.exec(error.stack ?? '')?.[1];
-    const slot = offset === undefined ? undefined : this.slotAt(Number.parseInt(offset, 16));
-    return new ProgramFault(slot ?? -1, `trapped: ${error.message}`);
+    const places = (error.stack ?? '').matchAll(/skep(\d+)-[0-9a-f]+:wasm-function\[\d+\]:0x([0-9a-f]+)/g);
+    for (const [, number, offset] of places) {
+      const slot = this.workspace.programAt(Number(number))?.slotAt(Number.parseInt(offset!, 16));
+      if (slot !== undefined) return new ProgramFault(slot, `trapped: ${error.message}`);
+    }
+    return new ProgramFault(-1, `trapped: ${error.message}`);
   }
 }
 
@@ -88,9 +117,14 @@ export const jit: Engine = {
   load(program: RunnableProgram, runtime: Runtime): Executable {
     checkRunnable(program);
     const workspace = workspaceOf(runtime.memory);
-    const translation = translate(program, { scratch: workspace.scratch, view: runtime.memory.view });
+    const number = workspace.number();
+    const translation = translate(program, {
+      name: `skep${number}`,
+      scratch: workspace.scratch,
+      view: runtime.memory.view,
+    });
     // A function of some 700,000 instructions is more than WebAssembly takes.
     if (!translation.fits) return interpreter.load(program, runtime);
-    return new Compiled(new Host(program, runtime, workspace), translation);
+    return new Compiled(new Host(program, runtime, workspace), translation, number);
   },
 };

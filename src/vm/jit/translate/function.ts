@@ -9,6 +9,7 @@
  */
 import { Bug, unreachable } from '../../../base/errors.ts';
 import type { Insn } from '../../../isa/insn.ts';
+import { errnos } from '../../../uapi/errno.ts';
 import { helpers } from '../../../uapi/helpers.ts';
 import { helperCode } from '../../helpers/table.ts';
 import { MAX_FRAMES, MAX_LOOPS, STACK_BYTES, TAIL_CALL } from '../../run.ts';
@@ -16,14 +17,7 @@ import type { RunnableProgram } from '../../types.ts';
 import { type Ending, writeStructured } from '../flow/structure.ts';
 import type { Code, Local } from '../wasm/index.ts';
 import { writeAlu, writeCondition, writeMovsx, writeNeg, writeSwap, writeSwapped } from './alu.ts';
-import {
-  type Shared,
-  writeDirect,
-  writeFuelLoad,
-  writeHelper,
-  writeSubprogCall,
-  writeTailCall,
-} from './calls.ts';
+import { ARGUMENTS, type Shared, writeDirect, writeFuelLoad, writeHelper, writeTailCall } from './calls.ts';
 import { Frame } from './frame.ts';
 import { type BpfFunction, callTarget, written } from './functions.ts';
 import { FRAME, FUEL, helperImport, stops } from './layout.ts';
@@ -36,6 +30,8 @@ export interface FunctionInput {
   readonly code: Code;
   /** Bytes of the stack, from its top, that may be read before they are written; a multiple of 8. */
   readonly stackDepth: number;
+  /** Whether it is the program itself, and not one that it calls. */
+  readonly isEntry: boolean;
   /** Whether a call has to look how deep it is. */
   readonly checksDepth: boolean;
 }
@@ -58,6 +54,8 @@ class FunctionWriter {
   private readonly loops: Local | undefined;
   /** For each register the address of a map that it holds for certain, within a block. */
   private readonly mapIn: (number | undefined)[] = [];
+  /** And the slot of a function, for callbacks. */
+  private readonly functionIn: (number | undefined)[] = [];
   readonly slotMap: number[] = [];
 
   constructor(input: FunctionInput) {
@@ -120,7 +118,7 @@ class FunctionWriter {
       code.op('i32.add');
       code.i32(0);
       code.i32(stackDepth);
-      code.fill();
+      code.bulk('memory.fill');
       return;
     }
     for (let off = lowest; off < STACK_BYTES; off += 8) {
@@ -182,13 +180,14 @@ class FunctionWriter {
     const { start, end } = bpf.blocks[node]!;
     const [then, otherwise] = bpf.graph[node]!;
     this.mapIn.length = 0;
+    this.functionIn.length = 0;
     let last: Insn | undefined;
     for (let slot = start; slot < end; slot++) {
       const insn = program.insns[slot];
       // The second slot of a load.
       if (insn === undefined) continue;
       this.insn(insn, slot);
-      this.track(insn);
+      this.track(insn, slot);
       last = insn;
     }
     if (last === undefined) {
@@ -213,11 +212,16 @@ class FunctionWriter {
     code.op('i32.lt_s');
   }
 
-  private track(insn: Insn): void {
+  private track(insn: Insn, slot: number): void {
     const register = written(insn);
     if (register === undefined) return;
     let address: number | undefined;
-    if (insn.op === 'ldimm64' && insn.hi === 0) address = insn.lo >>> 0;
+    this.functionIn[register] = undefined;
+    if (insn.op === 'ldimm64' && insn.pseudo === 'func') {
+      this.functionIn[register] = callTarget(this.input.program, { imm: insn.lo }, slot);
+    } else if (insn.op === 'ldimm64' && insn.hi === 0) {
+      address = insn.lo >>> 0;
+    }
     if (insn.op === 'alu' && insn.alu === 'mov' && insn.bits === 64 && 'reg' in insn.src) {
       address = this.mapIn[insn.src.reg];
     }
@@ -338,6 +342,11 @@ class FunctionWriter {
     if (writeDirect(this.frame, shared, { helper: insn.imm, known })) return;
     const helper = helperCode(insn.imm);
     if (helper === undefined) throw new Bug(`a call of helper ${insn.imm} was not refused`);
+    const callback = insn.imm === helpers.loop.id ? this.functionIn[2] : undefined;
+    if (callback !== undefined) {
+      this.loop(callback, slot);
+      return;
+    }
     const callsBack = CALLING_BACK.has(insn.imm);
     if (callsBack) {
       this.saveFuel();
@@ -350,7 +359,75 @@ class FunctionWriter {
     if (callsBack && this.fuel !== undefined) this.restoreFuel();
   }
 
+  /** bpf_loop(r1 rounds, callback, r3 context, r4 flags): the callback is known. */
+  private loop(target: number, slot: number): void {
+    const { code } = this.input;
+    const { frame } = this;
+    const rounds = frame.temporary('rounds', 'i32');
+    const round = frame.temporary('round', 'i32');
+    const context = frame.temporary('context', 'i64');
+    const result = (value: number): void => {
+      code.i64(BigInt(value));
+      frame.set(0);
+    };
+    frame.get(4);
+    code.i64(0n);
+    code.op('i64.ne');
+    code.if();
+    result(-errnos.EINVAL);
+    code.else();
+    frame.get32(1);
+    code.tee(rounds);
+    code.i32(MAX_LOOPS);
+    code.op('i32.gt_u');
+    code.if();
+    result(-errnos.E2BIG);
+    code.else();
+    frame.get(3);
+    code.set(context);
+    code.i32(0);
+    code.set(round);
+    const done = code.block();
+    const again = code.loop();
+    code.get(round);
+    code.get(rounds);
+    code.op('i32.ge_u');
+    code.brIf(done);
+    this.callFunction(target, slot, {
+      cost: this.input.shared.entryCost(target),
+      push: () => {
+        code.get(round);
+        code.op('i64.extend_i32_u');
+        code.get(context);
+        for (let i = 0; i < 3; i++) code.i64(0n);
+      },
+    });
+    code.get(round);
+    code.i32(1);
+    code.op('i32.add');
+    code.set(round);
+    code.op('i64.eqz');
+    code.brIf(again);
+    code.end();
+    code.end();
+    code.get(round);
+    frame.set32(0);
+    code.end();
+    code.end();
+  }
+
   private subprog(target: number, slot: number): void {
+    this.callFunction(target, slot, {
+      cost: 1,
+      push: () => {
+        for (const register of ARGUMENTS) this.frame.get(register);
+      },
+    });
+    this.frame.set(0);
+  }
+
+  /** Calls a function of the program, which leaves its result on the stack; `push` puts r1 … r5 there. */
+  private callFunction(target: number, slot: number, how: { cost: number; push: () => void }): void {
     const { checksDepth, code, shared } = this.input;
     if (checksDepth) {
       // The block of all frames is aligned to its size: the last frame is at its start.
@@ -362,17 +439,23 @@ class FunctionWriter {
       this.stop('frames', slot);
       code.end();
     }
-    this.burn(1, target);
+    this.burn(how.cost, target);
     const sharesFuel = shared.usesFuel(target);
     if (sharesFuel) this.saveFuel();
-    writeSubprogCall(this.frame, shared, target);
+    how.push();
+    code.get(this.frame.stack);
+    code.i32(STACK_BYTES);
+    code.op('i32.sub');
+    code.call(shared.subprog(target));
     if (sharesFuel) this.restoreFuel();
   }
 
   private tailCall(slot: number): void {
     const { code, shared } = this.input;
     this.saveFuel();
-    writeTailCall(this.frame, shared, slot);
+    const address = this.mapIn[2];
+    const known = address === undefined ? undefined : shared.mapAt(address);
+    writeTailCall(this.frame, shared, { slot, known, entry: this.input.isEntry });
     code.if();
     // The target left its fuel in the scratch block, as an exit does.
     code.i32(shared.scratch);

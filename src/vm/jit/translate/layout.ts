@@ -2,7 +2,7 @@
  * What generated code and its host share: the scratch block in the kernel's memory, the imports, and the
  * reasons for which generated code stops.
  *
- *      scratch   r0 … r10, 8 bytes each │ fuel, 8 bytes │ frame, 4 bytes
+ *      scratch   r0 … r10, 8 bytes each │ fuel, 8 bytes │ frame │ CPU │ tail calls, 4 bytes each
  */
 import type { FunctionType } from '../wasm/index.ts';
 
@@ -10,7 +10,11 @@ export const REGISTERS = 11;
 export const FUEL = 8 * REGISTERS;
 /** The lowest address of the frame that called a helper that calls back. */
 export const FRAME = FUEL + 8;
-export const SCRATCH_BYTES = FRAME + 8;
+/** The CPU that the run is on. */
+export const CPU = FRAME + 4;
+/** Tail calls that the run has made. */
+export const TAILS = CPU + 4;
+export const SCRATCH_BYTES = TAILS + 8;
 
 /** The module name of all imports. */
 export const ENV = 'env';
@@ -28,7 +32,10 @@ export const hostImports = {
   tailCall: { params: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] },
   /** (index among the program's maps, key): the address of the value, or 0. */
   lookup: { params: ['i32', 'i32'], results: ['i32'] },
-  cpu: { params: [], results: ['i32'] },
+  /** (index among the program's maps): whether a hash has got elements that were never used. */
+  grow: { params: ['i32'], results: ['i32'] },
+  /** (map): wakes those who wait for a ring buffer. */
+  wake: { params: ['i32'], results: [] },
 } as const satisfies Record<string, FunctionType>;
 
 /** (slot): arguments and result are in the scratch block. */
@@ -40,6 +47,8 @@ export const ENTRY = 'run';
 export const entryType: FunctionType = { params: ['i32', 'i32'], results: [] };
 /** Exported where helpers call back: (slot of a function, its frame), registers in the scratch block. */
 export const CALLBACK = 'callback';
+/** Also exported, for tail calls. */
+export const MAIN = 'main';
 /** The program itself: the same, with r0 as its result. */
 export const mainType: FunctionType = { params: ['i32', 'i32'], results: ['i64'] };
 /** A subprogram: (r1 … r5, lowest address of its frame) → r0. */

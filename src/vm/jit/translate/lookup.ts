@@ -4,15 +4,21 @@
  * a comparison and a sum; other kinds are asked by a call with nothing but 32-bit numbers.
  */
 import { mapHeader } from '../../../maps/layout.ts';
+import { ProgArrayMap } from '../../../maps/prog-array.ts';
 import type { BpfMap } from '../../../maps/types.ts';
 import { mapTypes } from '../../../uapi/map-types.ts';
 import type { Shared } from './calls.ts';
 import type { Frame } from './frame.ts';
+import { CPU } from './layout.ts';
+import { hasMapFunction } from './map-functions.ts';
 
 /** A map of the program: its place among the program's maps, and how it lies where it is an array. */
 export interface KnownMap {
   readonly index: number;
+  readonly map: BpfMap;
   readonly array: ArrayLayout | undefined;
+  /** Of a program array: where the host notes which functions its programs are. */
+  readonly targets: number | undefined;
 }
 
 interface ArrayLayout {
@@ -24,11 +30,14 @@ interface ArrayLayout {
 }
 
 /** What the map's header says of it. */
-export function mapLayout(map: BpfMap, view: DataView): Pick<KnownMap, 'array'> {
+export function mapLayout(map: BpfMap, view: DataView): Omit<KnownMap, 'index'> {
   const { type } = map.def;
-  if (type !== mapTypes.array.id && type !== mapTypes.percpu_array.id) return { array: undefined };
+  if (type !== mapTypes.array.id && type !== mapTypes.percpu_array.id)
+    return { map, array: undefined, targets: map instanceof ProgArrayMap ? map.targets : undefined };
   const field = (offset: number) => view.getUint32(map.address + offset, true);
   return {
+    map,
+    targets: undefined,
     array: {
       maxEntries: field(mapHeader.maxEntries),
       values: field(mapHeader.values),
@@ -39,12 +48,18 @@ export function mapLayout(map: BpfMap, view: DataView): Pick<KnownMap, 'array'> 
 }
 
 /** The key is at r2; the address of the value, or 0, goes into r0. */
-export function writeLookup(frame: Frame, shared: Shared, { index, array }: KnownMap): void {
+export function writeLookup(frame: Frame, shared: Shared, known: KnownMap): void {
   const { code } = frame;
+  const { index, array, map } = known;
   if (array === undefined) {
-    code.i32(index);
-    frame.get32(2);
-    code.call(shared.imported('lookup'));
+    if (hasMapFunction(map, 'lookup')) {
+      frame.get32(2);
+      code.call(shared.mapFunction('lookup', known));
+    } else {
+      code.i32(index);
+      frame.get32(2);
+      code.call(shared.imported('lookup'));
+    }
     frame.set32(0);
     return;
   }
@@ -61,7 +76,8 @@ export function writeLookup(frame: Frame, shared: Shared, { index, array }: Know
   code.i32(array.values);
   code.op('i32.add');
   if (array.cpuStride !== 0) {
-    code.call(shared.imported('cpu'));
+    code.i32(shared.scratch);
+    code.access('i32.load', CPU);
     code.i32(array.cpuStride);
     code.op('i32.mul');
     code.op('i32.add');

@@ -19,10 +19,12 @@ import {
   helperImport,
   helperType,
   hostImports,
+  MAIN,
   mainType,
   subprogType,
 } from './layout.ts';
 import { mapLayout } from './lookup.ts';
+import { defineCommit, defineMapFunction } from './map-functions.ts';
 
 /** Limits of every implementation (WebAssembly JavaScript Interface, "Implementation-defined Limits"). */
 const MOST_FUNCTION_BYTES = 7_654_321;
@@ -45,12 +47,16 @@ const MOST_PAGES = 65536;
 export interface Place {
   /** The address of the scratch block (layout.ts). */
   readonly scratch: number;
+  /** The name of the module, by which a trap tells where it is. */
+  readonly name?: string | undefined;
   /** The kernel's memory, where the maps say how they lie. */
   readonly view: DataView;
 }
 
-export function translate(program: RunnableProgram, { scratch, view }: Place): Translation {
+export function translate(program: RunnableProgram, { scratch, view, name }: Place): Translation {
   const module = new ModuleBuilder();
+  module.name = name;
+  module.table = { module: ENV, name: 'table' };
   module.memory = { module: ENV, name: 'memory', initial: 1, maximum: MOST_PAGES };
   const imports = new Map<string, FunctionRef>();
   for (const [name, type] of Object.entries(hostImports)) imports.set(name, module.import(ENV, name, type));
@@ -75,18 +81,41 @@ export function translate(program: RunnableProgram, { scratch, view }: Place): T
   const maps = new Map(program.maps.map((map, index) => [map.address, { index, ...mapLayout(map, view) }]));
   const depths = new Map(program.subprogs.map(({ start, stackDepth }) => [start, stackDepth]));
   const fuelUsers = new Set(callable.filter((one) => one.usesFuel).map((one) => one.entry));
+  const mapFunctions = new Map<string, FunctionRef>();
+  let commit: FunctionRef | undefined;
   const shared: Shared = {
     scratch,
+    entryCost: (slot) => functions.find(({ entry }) => entry === slot)?.blocks[0]?.cost ?? 1,
+    tailCall: { op: tailCallOp(), type: module.typeIndex(mainType) },
     usesFuel: (slot) => fuelUsers.has(slot),
     imported: (name) => imports.get(name) ?? missing(name),
     subprog: (slot) => refs.get(slot) ?? missing(`f${slot}`),
     mapAt: (address) => maps.get(address),
+    mapFunction: (what, { map, index }) => {
+      const name = `${what}${index}`;
+      let ref = mapFunctions.get(name);
+      if (ref === undefined) {
+        ref = defineMapFunction(what, { module, map, index, scratch, view, imported: shared.imported });
+        mapFunctions.set(name, ref);
+      }
+      return ref;
+    },
+    commit: () => (commit ??= defineCommit(module, shared.imported)),
   };
   const slotMaps = [functions[0]!, ...callable].map((bpf, i) => {
     const stackDepth = Math.min(roundUp(depths.get(bpf.entry) ?? STACK_BYTES, 8), STACK_BYTES);
-    return writeFunction({ program, bpf, shared, code: codes[i]!, stackDepth, checksDepth });
+    return writeFunction({
+      program,
+      bpf,
+      shared,
+      code: codes[i]!,
+      isEntry: i === 0,
+      stackDepth,
+      checksDepth,
+    });
   });
   writeEntry(module, main.ref, scratch);
+  module.export(MAIN, main.ref);
   const callbacks = new Set(functions.flatMap((one) => one.callbacks));
   if (callbacks.size > 0) writeCallback(module, shared, [...callbacks]);
   const { bytes, starts } = module.build();
@@ -94,6 +123,22 @@ export function translate(program: RunnableProgram, { scratch, view }: Place): T
     codes.every(({ size }) => size + LOCALS_BYTES <= MOST_FUNCTION_BYTES) &&
     functions.every(({ shape, blocks }) => shape.reducible || blocks.length < MOST_TABLE_LABELS);
   return { module, bytes, fits, slotAt: slotFinder(slotMaps, starts) };
+}
+
+let hasTailCalls: boolean | undefined;
+
+/** Whether WebAssembly has tail calls here: looked at once. A run makes no more than 33, so calls do as well. */
+function tailCallOp(): 'call_indirect' | 'return_call_indirect' {
+  if (hasTailCalls === undefined) {
+    const probe = new ModuleBuilder();
+    probe.table = { module: ENV, name: 'table' };
+    const type = { params: [], results: [] };
+    const { code } = probe.define('probe', type, []);
+    code.i32(0);
+    code.callIndirect('return_call_indirect', probe.typeIndex(type));
+    hasTailCalls = WebAssembly.validate(probe.build().bytes);
+  }
+  return hasTailCalls ? 'return_call_indirect' : 'call_indirect';
 }
 
 /** What the host calls: a 64-bit result would be an object of its own each time. */

@@ -6,7 +6,8 @@ import { Bug } from '../../../base/errors.ts';
 import { ByteWriter } from './bytes.ts';
 import {
   type AccessOp,
-  FILL_SUBCODE,
+  type BulkOp,
+  bulk,
   NO_RESULT,
   opcodes,
   type PlainOp,
@@ -110,10 +111,18 @@ export class Code {
     this.out.u32(target.index);
   }
 
-  /** memory.fill(address, byte, size), all three on the stack. */
-  fill(): void {
-    this.out.byte(opcodes['memory.fill'][0]);
-    this.out.u32(FILL_SUBCODE);
+  /** memory.fill(address, byte, size) and memory.copy(to, from, size), all three on the stack. */
+  bulk(name: BulkOp): void {
+    const { subcode, memories } = bulk[name];
+    this.out.byte(opcodes[name][0]);
+    this.out.u32(subcode);
+    for (let i = 0; i < memories; i++) this.out.byte(0);
+  }
+
+  /** Calls the function of a type whose index in the module's table is on the stack; or goes on there for good. */
+  callIndirect(name: 'call_indirect' | 'return_call_indirect', typeIndex: number): void {
+    this.out.byte(opcodes[name][0]);
+    this.out.u32(typeIndex);
     this.out.byte(0);
   }
 

@@ -8,8 +8,10 @@ import { Code, type FunctionRef, type FunctionType } from './code.ts';
 import { valueTypes } from './opcodes.ts';
 
 const HEADER = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
-const section = { types: 1, imports: 2, functions: 3, exports: 7, code: 10 } as const;
-const external = { function: 0, memory: 2 } as const;
+const section = { custom: 0, types: 1, imports: 2, functions: 3, exports: 7, code: 10 } as const;
+const external = { function: 0, table: 1, memory: 2 } as const;
+const FUNCREF = 0x70;
+const LIMITS_MIN = 0;
 const FUNCTION_TYPE = 0x60;
 /** Limits with a maximum. */
 const LIMITS_MIN_MAX = 1;
@@ -38,7 +40,11 @@ export class ModuleBuilder {
   readonly imports: Imported[] = [];
   readonly functions: Code[] = [];
   readonly exports: { readonly name: string; readonly ref: FunctionRef }[] = [];
+  /** Shown in stack traces. */
+  name: string | undefined;
   memory: MemoryImport | undefined;
+  /** A table of functions, where functions are called through one. */
+  table: Pick<MemoryImport, 'module' | 'name'> | undefined;
   private readonly types: FunctionType[] = [];
   private readonly typeIndices = new Map<string, number>();
 
@@ -107,13 +113,14 @@ export class ModuleBuilder {
       to.bytes(bytes);
     });
     const base = add(section.code, codes);
+    if (this.name !== undefined) add(section.custom, nameSection(this.name));
     return { bytes: out.take(), starts: starts.map((start) => base + start) };
   }
 
   private importSection(): ByteWriter {
     const out = new ByteWriter();
-    const { memory } = this;
-    out.u32(this.imports.length + (memory === undefined ? 0 : 1));
+    const { memory, table } = this;
+    out.u32(this.imports.length + (memory === undefined ? 0 : 1) + (table === undefined ? 0 : 1));
     if (memory !== undefined) {
       out.name(memory.module);
       out.name(memory.name);
@@ -121,6 +128,14 @@ export class ModuleBuilder {
       out.byte(LIMITS_MIN_MAX);
       out.u32(memory.initial);
       out.u32(memory.maximum);
+    }
+    if (table !== undefined) {
+      out.name(table.module);
+      out.name(table.name);
+      out.byte(external.table);
+      out.byte(FUNCREF);
+      out.byte(LIMITS_MIN);
+      out.u32(0);
     }
     for (const { module, name, type } of this.imports) {
       out.name(module);
@@ -130,6 +145,18 @@ export class ModuleBuilder {
     }
     return out;
   }
+}
+
+/** The custom section `name`, with the module's alone (appendix 7.4.1). */
+function nameSection(name: string): ByteWriter {
+  const text = new ByteWriter();
+  text.name(name);
+  const out = new ByteWriter();
+  out.name('name');
+  out.byte(0);
+  out.u32(text.length);
+  out.bytes(text.peek());
+  return out;
 }
 
 function vector<T>(items: readonly T[], write: (out: ByteWriter, item: T) => void): ByteWriter {

@@ -19,7 +19,7 @@ export type Immediate =
   | 'access'
   | 'i32'
   | 'i64'
-  | 'fill';
+  | 'bulk';
 
 const rows = {
   unreachable: [0x00, 'none'],
@@ -34,6 +34,7 @@ const rows = {
   return: [0x0f, 'none'],
   call: [0x10, 'function'],
   call_indirect: [0x11, 'type'],
+  return_call_indirect: [0x13, 'type'],
   drop: [0x1a, 'none'],
   select: [0x1b, 'none'],
   'local.get': [0x20, 'local'],
@@ -41,6 +42,10 @@ const rows = {
   'local.tee': [0x22, 'local'],
   'i32.load': [0x28, 'access'],
   'i64.load': [0x29, 'access'],
+  'i32.load8_s': [0x2c, 'access'],
+  'i32.load8_u': [0x2d, 'access'],
+  'i32.load16_s': [0x2e, 'access'],
+  'i32.load16_u': [0x2f, 'access'],
   'i64.load8_s': [0x30, 'access'],
   'i64.load8_u': [0x31, 'access'],
   'i64.load16_s': [0x32, 'access'],
@@ -49,6 +54,8 @@ const rows = {
   'i64.load32_u': [0x35, 'access'],
   'i32.store': [0x36, 'access'],
   'i64.store': [0x37, 'access'],
+  'i32.store8': [0x3a, 'access'],
+  'i32.store16': [0x3b, 'access'],
   'i64.store8': [0x3c, 'access'],
   'i64.store16': [0x3d, 'access'],
   'i64.store32': [0x3e, 'access'],
@@ -112,7 +119,8 @@ const rows = {
   'i64.extend8_s': [0xc2, 'none'],
   'i64.extend16_s': [0xc3, 'none'],
   'i64.extend32_s': [0xc4, 'none'],
-  'memory.fill': [0xfc, 'fill'],
+  'memory.copy': [0xfc, 'bulk'],
+  'memory.fill': [0xfc, 'bulk'],
 } as const satisfies Record<string, readonly [byte: number, immediate: Immediate]>;
 
 export type OpName = keyof typeof rows;
@@ -132,8 +140,12 @@ export const opNames: readonly (OpName | undefined)[] = (() => {
   return names;
 })();
 
-/** memory.fill, behind the prefix byte. */
-export const FILL_SUBCODE = 0x0b;
+/** What follows the prefix byte, and how many indices of memories follow that. */
+export const bulk = {
+  'memory.copy': { subcode: 0x0a, memories: 2 },
+  'memory.fill': { subcode: 0x0b, memories: 1 },
+} as const;
+export type BulkOp = keyof typeof bulk;
 
 /** Value types, and the block type of a block without a result. */
 export const valueTypes = { i32: 0x7f, i64: 0x7e } as const;

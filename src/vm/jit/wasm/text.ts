@@ -5,7 +5,7 @@
 import { ByteCursor } from './bytes.ts';
 import type { Code } from './code.ts';
 import type { ModuleBuilder } from './module.ts';
-import { NO_RESULT, type OpName, opcodes, opNames, valueTypes } from './opcodes.ts';
+import { type BulkOp, bulk, NO_RESULT, type OpName, opcodes, opNames, valueTypes } from './opcodes.ts';
 
 interface Names {
   function(index: number): string;
@@ -25,8 +25,12 @@ function immediate(name: OpName, cursor: ByteCursor, names: Names): string {
       return type === NO_RESULT ? '' : ` (result ${type === valueTypes.i32 ? 'i32' : 'i64'})`;
     }
     case 'label':
-    case 'type':
       return ` ${cursor.u32()}`;
+    case 'type': {
+      const type = cursor.u32();
+      cursor.u32();
+      return ` (type ${type})`;
+    }
     case 'labels': {
       const labels = Array.from({ length: cursor.u32() + 1 }, () => cursor.u32());
       return ` ${labels.join(' ')}`;
@@ -44,10 +48,16 @@ function immediate(name: OpName, cursor: ByteCursor, names: Names): string {
     case 'i64':
       return ` ${cursor.i64()}`;
     default:
-      cursor.u32();
-      cursor.u32();
-      return (kind satisfies 'fill') && '';
+      for (let i = 0; i < bulk[name as BulkOp].memories; i++) cursor.u32();
+      return (kind satisfies 'bulk') && '';
   }
+}
+
+const BULK_PREFIX = opcodes['memory.fill'][0];
+
+function bulkName(subcode: number): OpName {
+  const names = Object.keys(bulk) as BulkOp[];
+  return names.find((name) => bulk[name].subcode === subcode)!;
 }
 
 function functionText(code: Code, names: Names): string[] {
@@ -60,7 +70,8 @@ function functionText(code: Code, names: Names): string[] {
   const cursor = new ByteCursor(code.instructions());
   let depth = 0;
   while (!cursor.done) {
-    const name = opNames[cursor.byte()]!;
+    const byte = cursor.byte();
+    const name = byte === BULK_PREFIX ? bulkName(cursor.u32()) : opNames[byte]!;
     if (name === 'end' || name === 'else') depth--;
     lines.push(`${' '.repeat(4 + 2 * depth)}${name}${immediate(name, cursor, names)}`);
     if (opcodes[name][1] === 'block' || name === 'else') depth++;
@@ -77,6 +88,9 @@ export function moduleText(module: ModuleBuilder): string {
   if (module.memory !== undefined) {
     const { module: from, name, initial, maximum } = module.memory;
     lines.push(`  (import "${from}" "${name}" (memory ${initial} ${maximum}))`);
+  }
+  if (module.table !== undefined) {
+    lines.push(`  (import "${module.table.module}" "${module.table.name}" (table 0 funcref))`);
   }
   for (const { module: from, name, type } of imports) {
     const sides = `${signature(type.params, 'param')}${signature(type.results, 'result')}`;

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { Bug } from '../../../base/errors.ts';
 import { ByteCursor, ByteWriter } from './bytes.ts';
 import { type Code, ModuleBuilder, moduleText } from './index.ts';
-import { type OpName, opcodes, opNames } from './opcodes.ts';
+import { bulk, type OpName, opcodes, opNames } from './opcodes.ts';
 
 const i64 = { params: ['i64', 'i64'], results: ['i64'] } as const;
 
@@ -48,7 +48,7 @@ test('numbers are written as LEB128 and read back', () => {
 
 test('no two instructions share a byte', () => {
   const names = Object.keys(opcodes) as OpName[];
-  for (const name of names) assert.equal(opNames[opcodes[name][0]], name);
+  for (const name of names.filter((one) => !(one in bulk))) assert.equal(opNames[opcodes[name][0]], name);
 });
 
 test('a function with a loop, its text', () => {
@@ -119,7 +119,7 @@ test('memory, imports, calls, a branch table', () => {
   code.i32(0);
   code.i32(0xff);
   code.i32(32);
-  code.fill();
+  code.bulk('memory.fill');
   code.i32(8);
   code.get(b!);
   code.access('i64.store');
