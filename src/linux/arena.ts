@@ -20,6 +20,8 @@ export class Arena {
   readonly bytes: Uint8Array;
   readonly words: Uint32Array;
   readonly longs: BigUint64Array;
+  /** The address in halves, where no place in the arena has another upper one. */
+  readonly base: { readonly low: number; readonly high: number } | undefined;
   readonly #libc: Libc;
 
   /** Maps `size` bytes (rounded up) and the guard behind them. */
@@ -39,6 +41,8 @@ export class Arena {
     this.bytes = new Uint8Array(buffer);
     this.words = new Uint32Array(buffer);
     this.longs = new BigUint64Array(buffer);
+    const low = this.address % 2 ** 32;
+    this.base = low + this.size < 2 ** 32 ? { low, high: Math.floor(this.address / 2 ** 32) } : undefined;
   }
 
   /** Gives the memory back. Nothing may look at `bytes` afterwards. */

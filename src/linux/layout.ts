@@ -22,6 +22,8 @@ export interface CommandLayout {
   readonly rows: readonly Row<FieldKind>[];
   /** Scalars that the kernel writes. */
   readonly results: readonly Row<FieldKind>[];
+  /** Of the commands about one element: what its value is to the kernel. */
+  readonly element: { readonly value: FieldKind | undefined } | undefined;
 }
 
 export interface RecordLayout {
@@ -53,12 +55,22 @@ function layoutOf<K extends FieldKind | InfoFieldKind>(
   return { size: Math.ceil(end / 8) * 8, rows: [...outputs, ...others] };
 }
 
+/** The four commands about one element have these fields, in these places, and no others. */
+const elementFields = ['flags', 'key', 'mapFd'];
+
+function elementOf(rows: readonly Row<FieldKind>[]): CommandLayout['element'] {
+  const value = rows.find(({ name }) => name === 'value');
+  const others = rows.filter((row) => row !== value).map(({ name }) => name);
+  return others.sort().join() === elementFields.join() ? { value: value?.kind } : undefined;
+}
+
 export const commandLayouts = Object.fromEntries(
   (Object.keys(commands) as Cmd[]).map((cmd) => {
     const fields: Record<string, { at: number; kind: FieldKind; result?: true }> = commands[cmd].fields;
     const { size, rows } = layoutOf(fields);
     const results = rows.filter(({ name }) => fields[name]?.result);
-    return [cmd, { cmd, nr: commands[cmd].nr, title: `BPF_${commands[cmd].name}`, size, rows, results }];
+    const title = `BPF_${commands[cmd].name}`;
+    return [cmd, { cmd, nr: commands[cmd].nr, title, size, rows, results, element: elementOf(rows) }];
   }),
 ) as unknown as Record<Cmd, CommandLayout>;
 

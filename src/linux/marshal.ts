@@ -20,6 +20,16 @@ const MAX_RECORD = 1 << 16;
 
 type Values = Record<string, unknown>;
 
+interface ElementAttr {
+  readonly mapFd?: number | undefined;
+  readonly key?: Uint8Array | undefined;
+  readonly value?: Uint8Array | undefined;
+  readonly flags?: bigint | undefined;
+}
+
+/** Bytes of the attributes of a command of one element: { mapFd, key, value, flags }. */
+const ELEMENT_ATTR = 32;
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -36,6 +46,10 @@ export class Marshaller {
   call<C extends Cmd>(cmd: C, attr: BpfAttr<C>): number {
     const layout = commandLayouts[cmd];
     const values = attr as Values;
+    if (layout.element !== undefined) {
+      const result = this.#element(layout.nr, layout.element.value, attr as ElementAttr);
+      if (result !== undefined) return result;
+    }
     if (new Frame(this.#arena, layout.title).write(layout, values)) {
       return this.#run(this.#arena, layout, values);
     }
@@ -46,6 +60,36 @@ export class Marshaller {
     } finally {
       arena.free();
     }
+  }
+
+  /**
+   * The commands of one element, without a walk over the table: four fields, of which two are buffers that go to the
+   * end of the arena, the value last. Undefined for what is not as usual.
+   */
+  #element(nr: number, value: FieldKind | undefined, attr: ElementAttr): number | undefined {
+    const { words, longs, bytes, address, size, base } = this.#arena;
+    const { mapFd, key, flags } = attr;
+    if (key === undefined || mapFd === undefined || base === undefined) return undefined;
+    const buffer = value === undefined ? undefined : attr.value;
+    if (value !== undefined && buffer === undefined) return undefined;
+    const valueAt = size - (buffer?.length ?? 0);
+    const keyAt = valueAt - key.length;
+    if (keyAt < ATTR_ROOM) return undefined;
+    words[0] = mapFd;
+    words[1] = 0;
+    words[2] = base.low + keyAt;
+    words[3] = base.high;
+    words[4] = buffer === undefined ? 0 : base.low + valueAt;
+    words[5] = buffer === undefined ? 0 : base.high;
+    words[6] = 0;
+    words[7] = 0;
+    if (flags !== undefined && flags !== 0n) longs[3] = flags;
+    copyIn(bytes, keyAt, key);
+    if (buffer !== undefined) copyIn(bytes, valueAt, buffer);
+    const result = this.#libc.bpf(this.#libc.numbers.bpf, nr, address, ELEMENT_ATTR);
+    if (result < 0) return -this.#libc.errno();
+    if (value === 'out') copyOut(bytes, valueAt, buffer as Uint8Array);
+    return result;
   }
 
   #run(arena: Arena, layout: CommandLayout, values: Values): number {

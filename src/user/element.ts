@@ -62,10 +62,23 @@ export function perCpuCodec(one: Codec, cpus: number): Codec {
   };
 }
 
+/** The usual integers, without a bigint: those of 0 to 2^32 - 1 that fit. */
+function encodeSmall(value: number, size: number): Uint8Array<ArrayBuffer> | undefined {
+  if (value >>> 0 !== value || (size !== 4 && size !== 8 && (size > 2 || value >= 2 ** (8 * size))))
+    return undefined;
+  const out = new Uint8Array(size);
+  for (let i = 0; i < size && i < 4; i++) out[i] = value >>> (8 * i);
+  return out;
+}
+
 function encodeRaw(value: Value, size: number): Uint8Array<ArrayBuffer> {
   if (value instanceof Uint8Array) {
     if (value.length === size) return Uint8Array.from(value);
     throw new SkepError({ code: 'value', message: `${value.length} bytes given, ${size} wanted` });
+  }
+  if (typeof value === 'number') {
+    const few = encodeSmall(value, size);
+    if (few !== undefined) return few;
   }
   const integer =
     typeof value === 'bigint' ? value : Number.isInteger(value) ? BigInt(value as number) : undefined;
