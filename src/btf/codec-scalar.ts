@@ -72,12 +72,11 @@ function toInteger(scalar: Scalar, value: Value): bigint {
     throw badValue(`${show(value)} is no ${scalar.bool ? 'boolean' : 'integer'}; ${scalar.what()} is wanted`);
   }
   const integer = BigInt(value as number | bigint);
-  const [from, to] = signed
-    ? [-(1n << BigInt(bits - 1)), (1n << BigInt(bits - 1)) - 1n]
-    : [0n, (1n << BigInt(bits)) - 1n];
-  const last = scalar.bool ? 1n : to;
-  if (integer < from || integer > last) {
-    throw badValue(`${integer} does not fit into ${scalar.what()}: ${from} to ${last}`);
+  const fits = (signed ? BigInt.asIntN(bits, integer) : BigInt.asUintN(bits, integer)) === integer;
+  if (!fits || (scalar.bool && integer > 1n)) {
+    const from = signed ? -(1n << BigInt(bits - 1)) : 0n;
+    const to = signed ? -from - 1n : (1n << BigInt(bits)) - 1n;
+    throw badValue(`${integer} does not fit into ${scalar.what()}: ${from} to ${scalar.bool ? 1n : to}`);
   }
   return integer;
 }
@@ -117,6 +116,16 @@ export function scalarNode(scalar: Scalar | { readonly float: 4 | 8; what(): str
       return scalar.bool ? Number(value) !== 0 : value;
     },
     write: (view, at, value) => {
+      // The usual case, without bigints.
+      if (
+        size === 4 &&
+        !scalar.bool &&
+        typeof value === 'number' &&
+        value === (scalar.signed ? value | 0 : value >>> 0)
+      ) {
+        view.setUint32(at, value, true);
+        return;
+      }
       const raw = toInteger(scalar, value);
       if (size < 8) {
         for (let i = 0; i < size; i++) view.setUint8(at + i, Number(BigInt.asUintN(8, raw >> BigInt(8 * i))));
