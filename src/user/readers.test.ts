@@ -9,8 +9,10 @@ import { setTimeout } from 'node:timers/promises';
 import { whyNoLinux } from '../../test/support/linux.ts';
 import { assemble } from '../asm/index.ts';
 import { LinuxKernel } from '../linux-kernel.ts';
+import { openObject } from '../object/index.ts';
 import { type MapTypeName, mapTypes } from '../uapi/map-types.ts';
 import type { System } from '../uapi/seam.ts';
+import type { Collection } from './collection.ts';
 import { Kernel } from './kernel.ts';
 import type { KernelHandle } from './kernel-handle.ts';
 import { BpfMap } from './map.ts';
@@ -18,6 +20,13 @@ import type { Program } from './program.ts';
 
 const PAGE = 4096;
 const readers = readFileSync(new URL('../../fixtures/readers/readers.bpf.o', import.meta.url));
+
+/** The object of the readers, with that program alone. */
+function loadReaders(kernel: KernelHandle, program: string): Collection {
+  const spec = openObject(readers);
+  for (const [name, each] of Object.entries(spec.programs)) each.autoload = name === program;
+  return kernel.load(spec);
+}
 const noLinux = whyNoLinux();
 
 interface Place {
@@ -324,7 +333,7 @@ each('ringbuf', 'two readers of two buffers', async (kernel, own) => {
 });
 
 each('ringbuf', 'records as values of a type', (kernel, own) => {
-  const object = own(kernel.load(readers));
+  const object = own(loadReaders(kernel, 'emit'));
   const map = object.map('events');
   const reader = own(map.ringBuffer<{ n: number; name: string; total: bigint }>({ type: 'event' }));
   for (let i = 0; i < 5; i++) object.program('emit').testRun({ data: new Uint8Array(64) });
@@ -406,7 +415,7 @@ each(
 );
 
 each('user_ringbuf', 'records from user space: a program drains what was submitted', (kernel, own) => {
-  const object = own(kernel.load(readers));
+  const object = own(loadReaders(kernel, 'drain'));
   const program = object.program('drain');
   const ring = own(object.map('commands').userRingBuffer());
   const record = (n: number) => new Uint8Array(new BigUint64Array([BigInt(n)]).buffer);
