@@ -36,7 +36,8 @@ export interface Libc {
   send(fd: number, buffer: Uint8Array, length: number, flags: number): number;
   recv(fd: number, buffer: Uint8Array, length: number, flags: number): number;
   setrlimit(resource: number, limits: Uint8Array): number;
-  ifNametoindex(name: string): number;
+  /** `ioctl` with a record that the kernel reads and writes. */
+  ioctlRecord(fd: number, request: number, record: Uint8Array): number;
   mmap(address: number, length: number, prot: number, flags: number, fd: number, offset: number): number;
   munmap(address: number, length: number): number;
   sysconf(name: number): number;
@@ -122,7 +123,7 @@ function bind(koffi: Koffi, numbers: Libc['numbers']): Libc {
     send: bound('send', 'long', 'int void* size_t int'),
     recv: bound('recv', 'long', 'int void* size_t int'),
     setrlimit: bound('setrlimit', 'int', 'int void*'),
-    ifNametoindex: bound('if_nametoindex', 'uint', 'str'),
+    ioctlRecord: bound('ioctl', 'int', 'int ulong void*'),
     mmap: bound('mmap', 'long', 'uintptr_t size_t int int int long'),
     munmap: bound('munmap', 'int', 'uintptr_t size_t'),
     sysconf: bound('sysconf', 'long', 'int'),

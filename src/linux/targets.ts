@@ -5,7 +5,7 @@ import { constants, openSync, readFileSync, statSync } from 'node:fs';
 import { SkepError } from '../base/errors.ts';
 import { BpfError, type Errno, errnos } from '../uapi/errno.ts';
 import type { TargetKind } from '../uapi/seam.ts';
-import { type Libc, lastError } from './libc.ts';
+import { checked, type Libc, lastError } from './libc.ts';
 
 /** Where tracefs may be mounted (Documentation/trace/ftrace.rst). */
 const tracefsPlaces = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing'];
@@ -68,13 +68,35 @@ export function tracefs(): string {
   });
 }
 
+const AF_INET = 2;
+const SOCK_DGRAM_CLOEXEC = 0x80002;
+const SIOCGIFINDEX = 0x8933;
+/** struct ifreq: a name of 16 bytes with its NUL, then the number. */
+const ifreq = { size: 40, nameSize: 16, index: 16 } as const;
+
+/** netdevice(7); if_nametoindex(3) does not tell a missing device from a missing fd. */
+function deviceIndex(libc: Libc, name: string): number | undefined {
+  const bytes = new TextEncoder().encode(name);
+  if (bytes.length === 0 || bytes.length >= ifreq.nameSize || bytes.includes(0)) return undefined;
+  const record = new Uint8Array(ifreq.size);
+  record.set(bytes);
+  const socket = checked(libc, libc.socket(AF_INET, SOCK_DGRAM_CLOEXEC, 0), 'network device');
+  try {
+    if (libc.ioctlRecord(socket, SIOCGIFINDEX, record) < 0) {
+      const error = lastError(libc, 'network device');
+      if (error.errno === 'ENODEV') return undefined;
+      throw error;
+    }
+    return new DataView(record.buffer).getInt32(ifreq.index, true);
+  } finally {
+    libc.close(socket);
+  }
+}
+
 const resolvers: Record<TargetKind, (libc: Libc, name: string) => number> = {
   netdev(libc, name) {
-    const index = libc.ifNametoindex(name);
-    if (index !== 0) return index;
-    // It asks by a socket, for which there may be no fd.
-    const error = lastError(libc, 'network device');
-    if (error.errno === 'EMFILE' || error.errno === 'ENFILE') throw error;
+    const index = deviceIndex(libc, name);
+    if (index !== undefined) return index;
     throw new BpfError('ENODEV', 'network device', `there is no network device ${JSON.stringify(name)}`);
   },
   /** The fd is the caller's to close. */
