@@ -83,6 +83,19 @@ test('the command is installed', { skip }, () => {
   assert.equal(verdicts['drop']?.packets, 41);
 });
 
+test('the conformance plugin is installed, with both engines', { skip }, () => {
+  for (const engine of ['interp', 'jit']) {
+    const args = ['--offline', 'skep-conformance', '--engine', engine, '11 22'];
+    const ran = execFileSync('npx', args, {
+      cwd: folder,
+      env,
+      encoding: 'utf8',
+      input: '71 10 01 00 00 00 00 00 95 00 00 00 00 00 00 00\n',
+    });
+    assert.equal(ran, '22\n');
+  }
+});
+
 test('every subpath can be imported, and no other', { skip }, () => {
   const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { exports: object };
   const subpaths = Object.keys(exports).filter((key) => !key.endsWith('.json'));

@@ -1,6 +1,6 @@
 /**
  * `npm run build`: compiles `src` to `dist` from scratch, so that nothing of an earlier build is published,
- * and puts the command into a few files, a part that is loaded on demand each: Node takes about half a millisecond
+ * and puts the commands into a few files, a part that is loaded on demand each: Node takes about half a millisecond
  * to find and link each of some 170 modules, which is more than all that the command does with a small object.
  */
 import { execFileSync } from 'node:child_process';
@@ -18,7 +18,7 @@ execFileSync(process.execPath, tsc, { stdio: 'inherit' });
 // Only the command itself is reached from outside; its parts go.
 rmSync('dist/cli', { recursive: true });
 await build({
-  entryPoints: ['src/cli/main.ts'],
+  entryPoints: { main: 'src/cli/main.ts', conformance: 'tools/conformance-plugin.ts' },
   outdir: 'dist/cli',
   bundle: true,
   splitting: true,
@@ -30,4 +30,4 @@ await build({
   external: ['koffi'],
   legalComments: 'none',
 });
-chmodSync('dist/cli/main.js', 0o755);
+for (const name of ['main', 'conformance']) chmodSync(`dist/cli/${name}.js`, 0o755);

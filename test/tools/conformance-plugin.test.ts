@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { assemble } from '../../src/asm/index.ts';
@@ -14,7 +15,9 @@ const plugin = fileURLToPath(
 );
 const hex = (text: string) => `${toHex(encode(assemble(text)), ' ')}\n`;
 
-const rows: { name: string; args: string[]; input: string; out: RegExp; status: number }[] = [
+const elf = readFileSync(new URL('../../fixtures/objects/unknown-section.bpf.o', import.meta.url));
+
+const rows: { name: string; args: string[]; input: string | Uint8Array; out: RegExp; status: number }[] = [
   { name: 'r0 in hex', args: [], input: hex('r0 = -1\nexit'), out: /^ffffffffffffffff\n$/, status: 0 },
   {
     name: 'memory at r1, its length in r2',
@@ -31,6 +34,20 @@ const rows: { name: string; args: string[]; input: string; out: RegExp; status: 
     status: 1,
   },
   { name: 'no instruction', args: [], input: 'ff 00 00 00 00 00 00 00', out: /opcode/, status: 1 },
+  {
+    name: 'the other engine',
+    args: ['--engine', 'jit', '12 34 56'],
+    input: hex('r0 = *(u8 *)(r1 + 2)\nexit'),
+    out: /^56\n$/,
+    status: 0,
+  },
+  { name: 'no such engine', args: ['--engine', 'x'], input: '', out: /^no engine is called x: /, status: 1 },
+  { name: 'no such option', args: ['--fast'], input: '', out: /Unknown option '--fast'/, status: 1 },
+  { name: 'a loop without an end', args: [], input: hex('goto -1\nexit'), out: /instructions/, status: 1 },
+  { name: 'no instructions', args: [], input: '', out: /./, status: 1 },
+  { name: 'an object, in hex', args: ['--elf'], input: elf.toString('hex'), out: /^2\n$/, status: 0 },
+  { name: 'an object', args: ['--elf'], input: elf, out: /^2\n$/, status: 0 },
+  { name: 'no object', args: ['--elf'], input: '00', out: /ELF/, status: 1 },
   { name: 'no hex', args: [], input: 'zz', out: /hex/, status: 1 },
 ];
 

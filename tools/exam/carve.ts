@@ -16,7 +16,7 @@ export function carve(bytes: Uint8Array): Uint8Array[] {
   for (let at = buffer.indexOf(ident); at >= 0; at = buffer.indexOf(ident, at + 1)) {
     const size = objectSize(bytes, at);
     if (size === undefined) continue;
-    const object = bytes.slice(at, at + size);
+    const object = Uint8Array.from(buffer.subarray(at, at + size));
     found.set(Buffer.from(object).toString('latin1'), object);
   }
   return [...found.values()];

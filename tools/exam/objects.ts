@@ -8,6 +8,7 @@ import { SkepError } from '../../src/base/index.ts';
 import type { LinuxKernel } from '../../src/linux-kernel.ts';
 import type { CollectionSpec, MapSpec } from '../../src/object/index.ts';
 import { BpfError, errnos } from '../../src/uapi/errno.ts';
+import { mapTypeName } from '../../src/uapi/map-types.ts';
 import { type Kernel, type KernelHandle, LoadError } from '../../src/user/index.ts';
 import { masked, processedIn, verificationMs } from './compare.ts';
 import { median, type Tally } from './tally.ts';
@@ -98,22 +99,40 @@ function loadOnce(
   }
 }
 
-/** A spec with one of its programs; its maps are small, and hold no programs. */
+/** A spec with one of its programs; its maps have room for something, and hold no programs. */
 function aloneIn(spec: CollectionSpec, name: string): CollectionSpec {
   const program = spec.programs[name];
   if (program === undefined)
     throw new SkepError({ code: 'program', message: `there is no program '${name}'` });
   const maps = Object.entries(spec.maps).map(([mapName, map]) => {
     const contents = map.contents.filter(({ value }) => !('program' in value));
-    return [mapName, { ...smaller(map), pinning: 'none' as const, contents }] as const;
+    return [mapName, { ...sized(map), pinning: 'none' as const, contents }] as const;
   });
   return { ...spec, programs: { [name]: { ...program, autoload: true } }, maps: Object.fromEntries(maps) };
 }
 
-function smaller(map: MapSpec): MapSpec {
-  const element = map.keySize + map.valueSize + 64;
-  const most = 2 ** Math.floor(Math.log2(MAP_MAX / element));
-  return map.maxEntries <= most || map.keySize === 0 ? map : { ...map, maxEntries: Math.max(most, 1) };
+/** Kinds that keep elements elsewhere: they are made with no entries, or the loader sets them. */
+const withoutEntries = ['perf_event_array', 'sk_storage', 'inode_storage', 'task_storage', 'cgrp_storage'];
+const alsoWithout = [
+  'cgroup_storage',
+  'percpu_cgroup_storage',
+  'struct_ops',
+  'ringbuf',
+  'user_ringbuf',
+  'arena',
+];
+/** What programs that come with a loader of their own set before they load. */
+const SOME_ENTRIES = 16;
+const STACK_BYTES = 127 * 8;
+
+/** A map with room for some elements, but not for very many. */
+function sized(map: MapSpec): MapSpec {
+  const kind = mapTypeName(map.type) ?? '';
+  if (withoutEntries.includes(kind) || alsoWithout.includes(kind)) return map;
+  const valueSize = kind === 'stack_trace' && map.valueSize === 0 ? STACK_BYTES : map.valueSize;
+  const most = 2 ** Math.floor(Math.log2(MAP_MAX / (map.keySize + valueSize + 64)));
+  const maxEntries = Math.min(map.maxEntries || SOME_ENTRIES, Math.max(most, 1));
+  return { ...map, valueSize, maxEntries };
 }
 
 function show(ours: Loaded, theirs: Loaded): void {
