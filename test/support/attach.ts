@@ -76,17 +76,20 @@ const lacking =
   /built without|needs Linux|have no func|the kernel has no function|no BTF|not mounted|no such program type/;
 
 /**
- * Runs a live test, which skips where the kernel lacks what it is about. Kernels that are locked down refuse some
- * types with EPERM and an empty log, whoever asks.
+ * Whether an error is about what this machine's kernel lacks. Kernels that are locked down refuse some types with
+ * EPERM and an empty log, whoever asks; older ones do not know them.
  */
+export function isLacking(error: SkepError): boolean {
+  const isRefusal = error instanceof LoadError && error.log === '';
+  return (isRefusal && ['EPERM', 'EINVAL'].includes(error.errno)) || lacking.test(error.line);
+}
+
+/** Runs a live test, which skips where the kernel lacks what it is about. */
 export async function whereThere(t: TestContext, run: () => void | Promise<void>): Promise<void> {
   try {
     await run();
   } catch (error) {
-    if (!(error instanceof SkepError)) throw error;
-    const refused = error instanceof LoadError && error.errno === 'EPERM' && error.log === '';
-    const unknown = error instanceof LoadError && error.errno === 'EINVAL' && error.log === '';
-    if (!refused && !unknown && !lacking.test(error.line)) throw error;
+    if (!(error instanceof SkepError) || !isLacking(error)) throw error;
     t.skip(error.line);
   }
 }
