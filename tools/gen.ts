@@ -1,6 +1,6 @@
 /**
- * `npm run gen`: writes what is derived from the tables of `src/uapi`: docs/support.md. CI fails where the
- * committed file differs.
+ * `npm run gen`: writes what is derived from the tables of `src/uapi`: docs/support.md and
+ * docs/attaching.md. CI fails where a committed file differs.
  */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -12,6 +12,7 @@ import type { Label, Labelled } from '../src/uapi/label.ts';
 import { labels } from '../src/uapi/label.ts';
 import { mapTypes } from '../src/uapi/map-types.ts';
 import { progTypes } from '../src/uapi/prog-types.ts';
+import { attachingPage } from './attaching.ts';
 
 interface Section {
   readonly title: string;
@@ -82,4 +83,6 @@ const page = [
   '',
 ];
 
-writeFileSync(fileURLToPath(new URL('../docs/support.md', import.meta.url)), page.join('\n'));
+const docs = (name: string): string => fileURLToPath(new URL(`../docs/${name}`, import.meta.url));
+writeFileSync(docs('support.md'), page.join('\n'));
+writeFileSync(docs('attaching.md'), attachingPage());

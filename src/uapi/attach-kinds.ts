@@ -114,7 +114,7 @@ export const attachKinds = {
   },
   ext: {
     sections: ['freplace/FUNCTION'],
-    options: 'none: the program and its function are chosen at load (`ProgramSpec.attachProgFd`)',
+    options: 'none: the program that has the function is named at load (`targets`)',
     link: 'tracing',
     since: [5, 6],
     config: 'CONFIG_BPF_JIT',
