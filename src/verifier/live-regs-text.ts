@@ -1,6 +1,7 @@
 /** The block of the level-2 log that shows loops and live registers before the exploration starts. */
 import type { Env } from './env.ts';
 import { insnText } from './print.ts';
+import { QUIET_LOOP } from './scc.ts';
 
 const NUMBER_WIDTH = 3;
 
@@ -12,7 +13,7 @@ export function printLiveRegs(env: Env): void {
     const loop = env.scc[slot] as number;
     let live = '';
     for (let reg = 0; reg < 10; reg++) live += (env.liveRegs[slot] as number) & (1 << reg) ? reg : '.';
-    const loopText = loop === 0 ? '' : String(loop);
+    const loopText = loop === 0 || loop >= QUIET_LOOP ? '' : String(loop);
     env.write(
       `${loopText.padStart(NUMBER_WIDTH)} ${String(slot).padStart(NUMBER_WIDTH)}: ${live} ${insnText(env, slot)}\n`,
     );

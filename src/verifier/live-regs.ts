@@ -3,8 +3,9 @@
  * control flow of each subprogram, as Linux computes it, for dropping dead registers before states are
  * compared. `env.liveRegs[slot]` has bit n set where rn may be read before it is written.
  */
-import type { Insn, InvalidInsn, Operand } from '../isa/index.ts';
-import { helperProtos } from '../uapi/helper-protos.ts';
+import type { Insn, InvalidInsn, Operand, RawInsn } from '../isa/index.ts';
+import { helperAllowed } from '../uapi/helper-access.ts';
+import { helperProto } from '../uapi/helper-protos.ts';
 import { helperName } from '../uapi/helpers.ts';
 import type { Env } from './env.ts';
 import { findKfunc, kfuncArgs } from './kfuncs.ts';
@@ -28,6 +29,9 @@ function useDef(env: Env, insn: Insn | InvalidInsn | undefined, into: UseDef): v
   into.def = 0;
   if (insn === undefined) return;
   switch (insn.op) {
+    case 'invalid':
+      useDefRaw(insn.raw, into);
+      return;
     case 'alu':
       into.def = bit(insn.dst);
       into.use = operandBit(insn.src) | (insn.alu === 'mov' ? 0 : bit(insn.dst));
@@ -77,16 +81,46 @@ function useDef(env: Env, insn: Insn | InvalidInsn | undefined, into: UseDef): v
   }
 }
 
+const CLASS_LDX = 1;
+const CLASS_ST = 2;
+const CLASS_STX = 3;
+const CLASS_JMP = 5;
+const OP_CALL = 0x80;
+
+/** An instruction that will be refused, by its class alone. */
+function useDefRaw({ opcode, dst, src }: RawInsn, into: UseDef): void {
+  switch (opcode & 7) {
+    case CLASS_LDX:
+      into.def = bit(dst);
+      into.use = bit(src);
+      return;
+    case CLASS_ST:
+      into.use = bit(dst);
+      return;
+    case CLASS_STX:
+      into.use = bit(dst) | bit(src);
+      return;
+    case CLASS_JMP:
+      if ((opcode & 0xf0) !== OP_CALL) return;
+      into.def = CALLER_SAVED;
+      into.use = CALLER_SAVED & ~R0;
+      return;
+    default:
+      return;
+  }
+}
+
 function callArgs(env: Env, insn: Extract<Insn, { op: 'call' }>): number {
-  if (insn.kind === 'helper') return helperArgs(insn.imm);
+  if (insn.kind === 'helper') return helperArgs(env, insn.imm);
   const kfunc = insn.kind === 'kfunc' ? findKfunc(env, insn.imm) : undefined;
   return kfunc === undefined ? CALLER_SAVED & ~R0 : ((1 << kfuncArgs(kfunc)) - 1) << 1;
 }
 
-/** r1 … rn for a helper of n arguments. */
-function helperArgs(id: number): number {
+/** r1 … rn for a helper of n arguments that the program may call. */
+function helperArgs(env: Env, id: number): number {
   const name = helperName(id);
-  const proto = name === undefined ? undefined : helperProtos[name];
+  const proto =
+    name !== undefined && helperAllowed(name, env.progType) ? helperProto(name, env.progType) : undefined;
   if (proto === undefined) return CALLER_SAVED & ~R0;
   return ((1 << proto.args.length) - 1) << 1;
 }

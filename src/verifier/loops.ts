@@ -6,6 +6,7 @@
  */
 import type { Env } from './env.ts';
 import { markAllPrecise, propagatePrecision } from './precision.ts';
+import { QUIET_LOOP } from './scc.ts';
 import type { Frame } from './state/frame.ts';
 import type { State } from './state/state.ts';
 
@@ -19,6 +20,8 @@ interface Backedge {
 /** A loop, as reached through one chain of calls. */
 interface LoopVisit {
   readonly name: string;
+  /** The log tells of it. */
+  readonly isTold: boolean;
   /** The first state in it, while paths from there are open. */
   entry: State | undefined;
   backedges: Backedge[];
@@ -27,12 +30,12 @@ interface LoopVisit {
 const MAX_ROUNDS = 64;
 
 /** The loops of the program that a state is in: of its outermost frame that is in one (compute_scc_callchain). */
-function loopName(env: Env, state: State): string | undefined {
+function loopName(env: Env, state: State): { name: string; isTold: boolean } | undefined {
   let calls = '';
   for (let no = 0; no <= state.curFrame; no++) {
     const insn = no === state.curFrame ? state.insn : (state.frames[no + 1] as Frame).callsite;
     const loop = env.scc[insn] as number;
-    if (loop !== 0) return `(${calls}${loop})`;
+    if (loop !== 0) return { name: `(${calls}${loop})`, isTold: loop < QUIET_LOOP };
     calls += `${insn},`;
   }
   return undefined;
@@ -49,19 +52,24 @@ export class Loops {
 
   private visitOf(state: State): LoopVisit | undefined {
     if (this.visits.size === 0) return undefined;
-    const name = loopName(this.env, state);
-    return name === undefined ? undefined : this.visits.get(name);
+    const loop = loopName(this.env, state);
+    return loop === undefined ? undefined : this.visits.get(loop.name);
   }
 
   /** A state is remembered (maybe_enter_scc). */
   enter(state: State): void {
-    const name = loopName(this.env, state);
-    if (name === undefined) return;
-    let visit = this.visits.get(name);
-    if (visit === undefined) this.visits.set(name, (visit = { name, entry: undefined, backedges: [] }));
+    const loop = loopName(this.env, state);
+    if (loop === undefined) return;
+    let visit = this.visits.get(loop.name);
+    if (visit === undefined)
+      this.visits.set(loop.name, (visit = { ...loop, entry: undefined, backedges: [] }));
     if (visit.entry !== undefined) return;
     visit.entry = state;
-    if (this.env.log.verbose) this.env.write(`SCC enter ${name}\n`);
+    this.tell('enter', visit);
+  }
+
+  private tell(what: string, { name, isTold }: LoopVisit): void {
+    if (isTold && this.env.log.verbose) this.env.write(`SCC ${what} ${name}\n`);
   }
 
   /** Every path from a state is done (maybe_exit_scc). */
@@ -69,10 +77,11 @@ export class Loops {
     const { env } = this;
     const visit = this.visitOf(state);
     if (visit === undefined || visit.entry !== state) return;
-    if (env.log.verbose) env.write(`SCC exit ${visit.name}\n`);
+    this.tell('exit', visit);
     visit.entry = undefined;
     env.backedges -= visit.backedges.length;
-    this.propagate(visit);
+    if (visit.isTold) this.propagate(visit);
+    else env.log.silently(() => this.propagate(visit));
     visit.backedges = [];
   }
 
@@ -102,7 +111,7 @@ export class Loops {
     visit.backedges.unshift({ state, equal });
     env.backedges++;
     env.notePeak();
-    if (env.log.verbose) env.write(`SCC backedge ${visit.name}\n`);
+    this.tell('backedge', visit);
   }
 
   /** Whether it is not yet known what a state relies on (incomplete_read_marks). */

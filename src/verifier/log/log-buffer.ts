@@ -19,7 +19,7 @@ export class Log {
   readonly level: number;
   /** Whether per-instruction text is wanted at all; callers build none where it is not. */
   readonly on: boolean;
-  readonly verbose: boolean;
+  verbose: boolean;
   /** Characters written and not cut back, kept or not. */
   length = 0;
   /** `length` at its greatest. */
@@ -56,6 +56,17 @@ export class Log {
     this.ends.push(this.length);
     this.kept += text.length;
     if (this.kept > this.capacity) this.drop();
+  }
+
+  /** Does something that Linux does not tell of at level 2. */
+  silently(work: () => void): void {
+    const { verbose } = this;
+    this.verbose = false;
+    try {
+      work();
+    } finally {
+      this.verbose = verbose;
+    }
   }
 
   /** Drops the oldest chunks, and now and then their places. */
