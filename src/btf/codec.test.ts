@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { fromHex, toHex } from '../base/bytes.ts';
 import { SkepError } from '../base/errors.ts';
 import { readElf } from '../elf/index.ts';
-import { type BtfComposite, codec, formatValue, readBtf, type Value } from './index.ts';
+import { BtfBuilder, type BtfComposite, codec, formatValue, readBtf, type Value } from './index.ts';
 
 const file = fileURLToPath(new URL('../../fixtures/objects/types.bpf.o', import.meta.url));
 const btf = readBtf(readElf(readFileSync(file)).section('.BTF')!.data);
@@ -285,4 +285,45 @@ test('a section of variables is an object', () => {
   const [variable] = type.variables;
   assert.equal(btf.type(variable!.type).name, '_license');
   assert.deepEqual(codec(btf, variable!.type).decode(Uint8Array.from([71, 80, 76, 0])), 'GPL');
+});
+
+test('a flexible array has what is behind the struct', () => {
+  const flexible = codec(btf, btf.find('flexible', 'struct')!);
+  assert.deepEqual([flexible.size, flexible.isFlexible], [4, true]);
+  const cases: { bytes: string; value: Value }[] = [
+    { bytes: '02000000', value: { length: 2, data: [] } },
+    { bytes: '020000000a0b', value: { length: 2, data: [10, 11] } },
+  ];
+  for (const { bytes, value } of cases) {
+    assert.deepEqual(flexible.decode(fromHex(bytes)), value);
+    assert.equal(toHex(flexible.encode(value)), bytes);
+  }
+  assert.equal(toHex(flexible.encode({ length: 1, data: Uint8Array.of(9) })), '0100000009');
+  assert.throws(() => flexible.decode(new Uint8Array(3)), /struct flexible is 4 bytes, not 3/);
+  assert.throws(
+    () => flexible.encode({ length: 1, data: [300] }),
+    (error) => error instanceof SkepError && /^data\[0\]: 300 does not fit/.test(error.line),
+  );
+});
+
+test('a flexible array of characters is text', () => {
+  const builder = new BtfBuilder();
+  const int = { kind: 'int', signed: true, char: false, bool: false, bitOffset: 0 } as const;
+  builder.add({ ...int, name: 'int', size: 4, bits: 32 });
+  builder.add({ ...int, name: 'char', size: 1, bits: 8 });
+  builder.add({ kind: 'array', name: '', type: 2, indexType: 1, length: 0 });
+  builder.add({
+    kind: 'struct',
+    name: 'line',
+    size: 8,
+    members: [
+      { name: 'number', type: 1, bitOffset: 0, bitSize: 0 },
+      { name: 'text', type: 3, bitOffset: 40, bitSize: 0 },
+    ],
+  });
+  const line = codec(readBtf(builder.build()), 4);
+  const bytes = line.encode({ number: 1, text: 'abcdef' });
+  assert.equal(toHex(bytes, ' '), '01 00 00 00 00 61 62 63 64 65 66 00');
+  assert.deepEqual(line.decode(bytes), { number: 1, text: 'abcdef' });
+  assert.equal(line.encode({ number: 1, text: [] }).length, 8);
 });

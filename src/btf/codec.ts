@@ -14,11 +14,12 @@
  *
  * For a struct all members are given; for a union at least one, and those given must agree on the bytes they
  * share. Instead of an object or array, a `Uint8Array` of the right length is taken as raw bytes.
+ * A struct that ends in a flexible array takes more bytes than its size, and gives more: those of the array's elements.
  * Padding is zero. So `encode(decode(bytes))` is `bytes` wherever their padding is zero.
  */
 import { SkepError } from '../base/errors.ts';
 import { arrayNode, type CompositeField, compositeNode, textNode } from './codec-composite.ts';
-import { bitfieldNode, type Node, type Scalar, scalarNode, type Value } from './codec-scalar.ts';
+import { bitfieldNode, type Node, type Scalar, scalarNode, type Value, within } from './codec-scalar.ts';
 import { badBtf } from './layout.ts';
 import { cType, resolvedType } from './query.ts';
 import type { Btf } from './read.ts';
@@ -27,9 +28,11 @@ import type { BtfComposite, BtfDatasec, BtfInt, BtfMember } from './types.ts';
 export type { Value } from './codec-scalar.ts';
 
 export interface Codec {
-  /** Bytes. */
+  /** Bytes; of a struct that ends in a flexible array, the least. */
   readonly size: number;
-  /** @throws {SkepError} where `bytes` are not `size` */
+  /** Whether it is such a struct. */
+  readonly isFlexible?: boolean;
+  /** @throws {SkepError} where `bytes` are not `size`, or of a flexible struct fewer */
   decode(bytes: Uint8Array): Value;
   /** @throws {SkepError} code 'value': out of range or of another shape; `where` is the member's path */
   encode(value: Value): Uint8Array<ArrayBuffer>;
@@ -163,7 +166,7 @@ export function codec(btf: Btf, typeId: number): Codec {
   if (node.work > 32 * node.size + 1024) {
     throw badBtf(`its ${node.size} bytes are described ${node.work} times over`, `type ${typeId}`);
   }
-  return {
+  const fixed: Codec = {
     size: node.size,
     decode: (bytes) => {
       if (bytes.length !== node.size) {
@@ -180,4 +183,67 @@ export function codec(btf: Btf, typeId: number): Codec {
       return out;
     },
   };
+  const tail = tailOf(btf, typeId);
+  return tail === undefined ? fixed : flexibleCodec(fixed, tail);
+}
+
+/** The flexible array at the end of a struct. */
+interface Tail {
+  readonly name: string;
+  /** Bytes from the struct's start. */
+  readonly at: number;
+  readonly elementSize: number;
+  readonly node: (count: number) => Node;
+}
+
+function tailOf(btf: Btf, id: number): Tail | undefined {
+  const type = resolvedType(btf, id);
+  const last = type.kind === 'struct' ? type.members.at(-1) : undefined;
+  const array = last && resolvedType(btf, last.type);
+  if (last === undefined || last.name === '' || array?.kind !== 'array' || array.length !== 0)
+    return undefined;
+  const element = resolvedType(btf, array.type);
+  const node = nodeOf(btf, array.type);
+  if (node.size === 0) return undefined;
+  const make = element.kind === 'int' && isText(element) ? textNode : arrayNode;
+  const { name, bitOffset } = last;
+  return { name, at: bitOffset / 8, elementSize: node.size, node: (count) => make(node, count) };
+}
+
+function flexibleCodec(fixed: Codec, tail: Tail): Codec {
+  const { name, at, elementSize } = tail;
+  return {
+    size: fixed.size,
+    isFlexible: true,
+    decode: (bytes) => {
+      const value = fixed.decode(bytes.subarray(0, fixed.size));
+      if (bytes.length === fixed.size) return value;
+      const count = Math.floor((bytes.length - at) / elementSize);
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      return { ...(value as { [member: string]: Value }), [name]: tail.node(count).read(view, at) };
+    },
+    encode: (value) => {
+      const elements = elementsOf(value, name);
+      const count =
+        typeof elements === 'string' ? new TextEncoder().encode(elements).length + 1 : elements.length;
+      if (count === 0) return fixed.encode(value);
+      const head = fixed.encode({ ...(value as { [member: string]: Value }), [name]: [] });
+      const length = elements instanceof Uint8Array ? count / elementSize : count;
+      const out = new Uint8Array(Math.max(head.length, at + Math.ceil(length) * elementSize));
+      out.set(head);
+      within(name, () => {
+        tail.node(length).write(new DataView(out.buffer), at, elements);
+      });
+      return out;
+    },
+  };
+}
+
+/** What a value has in its flexible array; nothing where it has none, or is no object. */
+function elementsOf(value: Value, name: string): Value[] | Uint8Array | string {
+  if (typeof value !== 'object' || Array.isArray(value) || value instanceof Uint8Array) return [];
+  const elements = Object.hasOwn(value, name) ? value[name] : undefined;
+  return Array.isArray(elements) || elements instanceof Uint8Array || typeof elements === 'string'
+    ? elements
+    : [];
 }

@@ -30,11 +30,16 @@ export const indexCodec: Codec = {
   encode: (value) => encodeRaw(value, 4),
 };
 
-/** The codec of a type, or of raw bytes where it has none or is of another size. */
+/** The codec of a type, or of raw bytes where it has none, is of another size, or is none that has values. */
 export function elementCodec(typeId: number, size: number, btf: (() => Btf) | undefined): Codec {
   if (typeId === 0 || btf === undefined) return rawCodec(size);
-  const typed = codec(btf(), typeId);
-  return typed.size === size ? typed : rawCodec(size);
+  try {
+    const typed = codec(btf(), typeId);
+    return typed.size === size ? typed : rawCodec(size);
+  } catch (error) {
+    if (error instanceof SkepError && error.code === 'btf') return rawCodec(size);
+    throw error;
+  }
 }
 
 /** A value a CPU. */

@@ -63,7 +63,7 @@ function* attempts(system: System, spec: MapSpec, fds: { btfFd?: number; innerMa
     // The kernel wants BTF of the object with the id of a type of its own, though it looks nothing up in it.
     ...(spec.kernelValueTypeId && { btfFd, btfVmlinuxValueTypeId: spec.kernelValueTypeId }),
   };
-  if (btfFd !== undefined && btfValueTypeId !== 0 && !untyped.has(spec.type)) {
+  if (btfFd !== undefined && (btfKeyTypeId !== 0 || btfValueTypeId !== 0) && !untyped.has(spec.type)) {
     yield { ...untypedAttr, btfFd, btfKeyTypeId, btfValueTypeId };
   }
   yield untypedAttr;

@@ -109,13 +109,13 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
   }
 
   /** The value of `key`, or undefined. In a map of maps that is the inner map's id; see `inner`. */
-  get(key: K): V | undefined {
+  get(key: K | KIn): V | undefined {
     const { value } = this.#codec();
     const bytes = (this.#scratch ??= new Uint8Array(value.size));
     return this.#read('mapLookupElem', this.#encodeKey(key), bytes) ? (value.decode(bytes) as V) : undefined;
   }
 
-  has(key: K): boolean {
+  has(key: K | KIn): boolean {
     return this.rawValue(key) !== undefined;
   }
 
@@ -125,7 +125,7 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
    * EPERM where the map is frozen
    * @throws {SkepError} 'value' where key or value do not fit their type
    */
-  set(key: K, value: V | Handle, mode: UpdateMode = 'any'): this {
+  set(key: K | KIn, value: V | VIn | Handle, mode: UpdateMode = 'any'): this {
     this.#write(this.#encodeKey(key), this.#encodeValue(value), mode);
     return this;
   }
@@ -134,7 +134,7 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
    * Removes an element; false where there was none.
    * @throws {BpfError} EINVAL for arrays, whose elements are always there
    */
-  delete(key: K): boolean {
+  delete(key: K | KIn): boolean {
     const attr = { mapFd: this.fd, key: this.#encodeKey(key) };
     return found(() => this.system.bpf('mapDeleteElem', attr));
   }
@@ -143,7 +143,7 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
    * Takes an element out: its value, or undefined where there was none. In one step where the kernel can do that
    * with this kind of map; else what comes in between is lost.
    */
-  take(key: K): V | undefined {
+  take(key: K | KIn): V | undefined {
     const bytes = this.#encodeKey(key);
     const { value } = this.#codec();
     const buffer = new Uint8Array(value.size);
@@ -214,7 +214,7 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
    * Writes many elements, in batches where the kernel has those.
    * @throws {BpfError} as `set`; the elements before the one in question are written
    */
-  setAll(entries: Iterable<readonly [K, V | Handle]>, mode: UpdateMode = 'any'): this {
+  setAll(entries: Iterable<readonly [K | KIn, V | VIn | Handle]>, mode: UpdateMode = 'any'): this {
     const keys: Uint8Array[] = [];
     const values: Uint8Array[] = [];
     for (const [key, value] of entries) {
@@ -227,7 +227,7 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
   }
 
   /** Removes the elements of many keys; how many there were. */
-  deleteAll(keys: Iterable<K>): number {
+  deleteAll(keys: Iterable<K | KIn>): number {
     return removeAll(this.#walked(), concatBytes(Array.from(keys, (key) => this.#encodeKey(key))));
   }
 
@@ -235,7 +235,7 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
    * Puts a value into a queue, a stack or a Bloom filter, which have no keys.
    * @throws {BpfError} E2BIG where it is full
    */
-  push(value: V): this {
+  push(value: V | VIn): this {
     this.#write(undefined, this.#encodeValue(value), 'any');
     return this;
   }
@@ -251,12 +251,12 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
   }
 
   /** Whether a Bloom filter may have the value; false is certain. */
-  mayHave(value: V): boolean {
+  mayHave(value: V | VIn): boolean {
     return this.#read('mapLookupElem', undefined, this.#encodeValue(value));
   }
 
   /** The map that a map of maps holds for `key`, to be closed by the caller; undefined where there is none. */
-  inner<IK = Value, IV = Value>(key: K): BpfMap<IK, IV> | undefined {
+  inner<IK = Value, IV = Value>(key: K | KIn): BpfMap<IK, IV> | undefined {
     const bytes = new Uint8Array(4);
     if (!this.#read('mapLookupElem', this.#encodeKey(key), bytes)) return undefined;
     const mapId = new DataView(bytes.buffer).getUint32(0, true);
@@ -379,13 +379,13 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
   }
 
   /** The bytes of an element's value; undefined where there is no such element. */
-  rawValue(key: K): Uint8Array | undefined {
+  rawValue(key: K | KIn): Uint8Array | undefined {
     const bytes = new Uint8Array(this.#codec().value.size);
     return this.#read('mapLookupElem', this.#encodeKey(key), bytes) ? bytes : undefined;
   }
 
   /** Writes an element's value as bytes. */
-  setRawValue(key: K, value: Uint8Array): void {
+  setRawValue(key: K | KIn, value: Uint8Array): void {
     this.#write(this.#encodeKey(key), value, 'any');
   }
 

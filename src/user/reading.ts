@@ -19,8 +19,8 @@ export interface ReadOptions {
 export const copyRecord = (bytes: Uint8Array): Uint8Array => bytes.slice();
 
 /**
- * Makes values of records of a type. What a record has behind the type's bytes (padding, a flexible array) is
- * left out.
+ * Makes values of records of a type. What a record has behind the type's bytes is left out, but where the type ends in a
+ * flexible array, which it is then.
  * @throws {SkepError} 'no-type' where the object has no such type
  */
 export function recordDecoder<T>(
@@ -40,9 +40,9 @@ export function recordDecoder<T>(
           : 'name a struct of the object, without the word struct',
     });
   }
-  const { size, decode } = codec(btf(), found);
+  const { size, decode, isFlexible = false } = codec(btf(), found);
   return (bytes) => {
-    if (bytes.length >= size) return decode(bytes.subarray(0, size)) as T;
+    if (bytes.length >= size) return decode(isFlexible ? bytes : bytes.subarray(0, size)) as T;
     throw new SkepError({
       code: 'record',
       where: what,

@@ -9,8 +9,8 @@ import type { Mapping } from '../uapi/seam.ts';
 import { elementCodec } from './element.ts';
 import type { BpfMap } from './map.ts';
 
-/** A global variable of a loaded collection. */
-export class Variable<T = Value> {
+/** A global variable of a loaded collection. `TIn` is what may be written, where that is more than what is read. */
+export class Variable<T = Value, TIn = T> {
   readonly name: string;
   readonly #spec: VariableSpec;
   readonly #map: BpfMap;
@@ -40,7 +40,7 @@ export class Variable<T = Value> {
    * program writes to a neighbour in between is lost.
    * @throws {BpfError} EPERM for a constant, which is frozen since the load
    */
-  set(value: T): void {
+  set(value: T | TIn): void {
     const bytes = encodeFor(this.#spec, this.#codec, value as Value);
     const shared = this.#shared('write');
     if (shared !== undefined) {

@@ -3,15 +3,16 @@
  * variables have names and types, and a function `load` that loads it into a kernel. The module stands on
  * `loadBindings`; nothing of it is read back.
  *
- * What a BPF program sends through a ring buffer or a perf buffer has no type in the map. It is found so, by
- * convention: a declaration tag on the map, `__attribute__((btf_decl_tag("record:event")))`, names `struct event`.
+ * What a BPF program sends through a ring buffer or a perf buffer has no type in the map; records.ts says how one is
+ * found all the same. For such a map there is a function that reads it.
  */
 import { toBase64 } from '../../base/bytes.ts';
 import { type Btf, readBtf } from '../../btf/index.ts';
-import type { CollectionSpec, MapSpec, ProgramSpec, VariableSpec } from '../../object/spec.ts';
+import type { CollectionSpec, MapSpec, ProgramSpec } from '../../object/spec.ts';
 import { mapTypeName } from '../../uapi/map-types.ts';
 import { fdTypes, indexedTypes, perCpuTypes } from '../map.ts';
 import { commentText, literal, NameSpace, pascalCase, propertyName } from './names.ts';
+import { type RecordType, recordTypes } from './records.ts';
 
 import { arrayOf, type Direction, TypeTexts } from './type-text.ts';
 
@@ -27,12 +28,15 @@ export interface BindingsInput {
 const reserved = [
   'BindingsOptions',
   'Bindings',
+  'InitialValues',
   'KernelHandle',
   'Map',
   'Maps',
+  'PerfBuffer',
   'Program',
   'Programs',
   'Record',
+  'RingBuffer',
   'Uint8Array',
   'URL',
   'Variables',
@@ -48,6 +52,7 @@ interface Element {
 
 const bytes: Element = { read: 'Uint8Array', write: 'Uint8Array | number | bigint' };
 const index: Element = { read: 'number', write: 'number' };
+const none: Element = { read: 'never', write: 'never' };
 
 class Generator {
   readonly #input: BindingsInput;
@@ -69,14 +74,17 @@ class Generator {
 
   text(): string {
     const { spec, name } = this.#input;
+    const records = this.#btf === undefined ? [] : recordTypes(this.#btf, Object.values(spec.maps));
     const sections = [
       this.#interface('Programs', 'Its programs.', this.#programs(Object.values(spec.programs))),
       this.#interface('Maps', 'Its maps.', this.#maps(Object.values(spec.maps))),
+      this.#interface('Variables', 'Its global variables.', this.#variables('read')),
       this.#interface(
-        'Variables',
-        'Its global variables. `load` takes initial values, of constants too.',
-        this.#variables(Object.values(spec.variables)),
+        'InitialValues',
+        'What variables may be before it is loaded, constants among them.',
+        this.#variables('write'),
       ),
+      this.#readers(records),
       this.#load(),
     ].flat();
     const usesMaps = Object.keys(spec.maps).length > 0;
@@ -89,7 +97,9 @@ class Generator {
       'type KernelHandle',
       'loadBindings',
       ...(usesMaps ? ['type Map'] : []),
+      ...(records.some(({ reader }) => reader === 'PerfBuffer') ? ['type PerfBuffer'] : []),
       ...(usesPrograms ? ['type Program'] : []),
+      ...(records.some(({ reader }) => reader === 'RingBuffer') ? ['type RingBuffer'] : []),
     ];
     return [
       '/**',
@@ -107,6 +117,8 @@ class Generator {
   }
 
   #interface(name: string, comment: string, members: readonly string[]): string[] {
+    if (members.length === 0)
+      return [`/** ${comment} There are none. */`, `export type ${name} = Record<never, never>;`, ''];
     return [`/** ${comment} */`, `export interface ${name} {`, ...members, '}', ''];
   }
 
@@ -119,17 +131,25 @@ class Generator {
 
   #maps(maps: readonly MapSpec[]): string[] {
     return maps.map((map) => {
-      const key = this.#key(map);
-      const value = this.#value(map);
-      const parts = [key.read, value.read];
-      if (key.read !== key.write || value.read !== value.write) parts.push(key.write, value.write);
       const kind = mapTypeName(map.type) ?? `type ${map.type}`;
-      return `  ${propertyName(map.name)}: Map<${parts.join(', ')}>; // ${kind}, ${map.maxEntries} entries`;
+      const size = `${kind}, ${map.maxEntries} ${map.valueSize === 0 ? 'bytes' : 'entries'}`;
+      return `  ${propertyName(map.name)}: Map${this.#parameters(map)}; // ${size}`;
     });
+  }
+
+  /** What is read of keys and values, and what may be written where that is more. */
+  #parameters(map: MapSpec): string {
+    if (map.keySize === 0 && map.valueSize === 0) return '<never, never>';
+    const key = this.#key(map);
+    const value = this.#value(map);
+    const parts = [key.read, value.read];
+    if (key.read !== key.write || value.read !== value.write) parts.push(key.write, value.write);
+    return `<${parts.join(', ')}>`;
   }
 
   #key(map: MapSpec): Element {
     if (map.btfKeyTypeId === 0 && indexedTypes.includes(map.type)) return index;
+    if (map.keySize === 0) return none;
     return this.#element(map.btfKeyTypeId, map.keySize);
   }
 
@@ -146,10 +166,35 @@ class Generator {
     return { read: text('read'), write: text('write') };
   }
 
-  #variables(variables: readonly VariableSpec[]): string[] {
-    return variables.map(({ name, map, size, btfTypeId }) => {
-      const { read } = this.#element(btfTypeId, size);
-      return `  ${propertyName(name)}: ${read}; // ${commentText(map)}, ${size} bytes`;
+  /** Values of the kernel's configuration are read only. */
+  #variables(direction: Direction): string[] {
+    const { variables, externs = {} } = this.#input.spec;
+    const isConfig = (name: string): boolean =>
+      Object.hasOwn(externs, name) && externs[name]?.kind === 'config';
+    return Object.values(variables)
+      .filter(({ name }) => direction === 'read' || !isConfig(name))
+      .map(({ name, map, size, btfTypeId }) => {
+        const text = this.#element(btfTypeId, size)[direction];
+        if (direction === 'write') return `  ${propertyName(name)}?: ${text};`;
+        return `  ${propertyName(name)}: ${text}; // ${commentText(map)}, ${size} bytes`;
+      });
+  }
+
+  /** A function for each map whose records have a type. */
+  #readers(records: readonly RecordType[]): string[] {
+    return records.flatMap(({ map, reader, typeName, typeId }) => {
+      const record = this.#types?.text(typeId, 'read') ?? 'Uint8Array';
+      const name = this.#names.unique(`read${pascalCase(map)}`);
+      const method = reader === 'RingBuffer' ? 'ringBuffer' : 'perfBuffer';
+      const object = `object: ${this.#main}`;
+      const access = /^[A-Za-z_$][\w$]*$/.test(map) ? `.${map}` : `[${literal(map)}]`;
+      return [
+        `/** A reader of the records of ${commentText(map)}. Close it when it is no longer needed. */`,
+        `export function ${name}(${object}): ${reader}<${record}> {`,
+        `  return object.maps${access}.${method}<${record}>({ type: ${literal(typeName)} });`,
+        '}',
+        '',
+      ];
     });
   }
 
@@ -158,15 +203,19 @@ class Generator {
     const main = this.#main;
     const lines = [
       '/** The object, loaded. Close it when it is no longer needed. */',
-      `export type ${main} = Bindings<Programs, Maps, Variables>;`,
+      `export type ${main} = Bindings<Programs, Maps, Variables, InitialValues>;`,
       '',
       '/** Loads the object: all of it or nothing. */',
-      `export function load(kernel: KernelHandle, options: BindingsOptions<Variables> = {}): ${main} {`,
+      `export function load(kernel: KernelHandle, options: BindingsOptions<InitialValues> = {}): ${main} {`,
     ];
-    const load = (bytesText: string): string =>
-      `  return loadBindings(kernel, { bytes: ${bytesText}, name: ${literal(name)} }, options);`;
+    const load = (bytesText: string): string[] => [
+      `  const bytes = ${bytesText};`,
+      `  return loadBindings(kernel, { bytes, name: ${literal(name)} }, options);`,
+      '}',
+      '',
+    ];
     if (!(object instanceof Uint8Array)) {
-      return [...lines, load(`readFileSync(new URL(${literal(object.path)}, import.meta.url))`), '}', ''];
+      return [...lines, ...load(`readFileSync(new URL(${literal(object.path)}, import.meta.url))`)];
     }
     const text = toBase64(object);
     const chunks = Array.from({ length: Math.ceil(text.length / base64Line) }, (_, i) =>
@@ -174,9 +223,7 @@ class Generator {
     );
     return [
       ...lines,
-      load('fromBase64(object)'),
-      '}',
-      '',
+      ...load('fromBase64(object)'),
       `/** The bytes of ${commentText(name)}. */`,
       'const object = `',
       ...chunks,

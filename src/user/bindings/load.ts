@@ -11,16 +11,24 @@ import type { LoadOptions } from '../load.ts';
 import type { Variable } from '../variable.ts';
 import { setVariables } from '../variable.ts';
 
-/** A loaded object: `P` its programs, `M` its maps, `V` the values of its variables, each by name. */
-export interface Bindings<P, M, V> extends Omit<Collection, 'programs' | 'maps' | 'variables'> {
+/**
+ * A loaded object: `P` its programs, `M` its maps, `V` the values of its variables, each by name, and `I` what may be
+ * written to them.
+ */
+export interface Bindings<P, M, V, I = V> extends Omit<Collection, 'programs' | 'maps' | 'variables'> {
   readonly programs: Readonly<P>;
   readonly maps: Readonly<M>;
-  readonly variables: { readonly [Name in keyof V]: Variable<V[Name]> };
+  readonly variables: {
+    readonly [Name in keyof V]: Variable<
+      V[Name],
+      Name extends keyof I ? Exclude<I[Name], undefined> : V[Name]
+    >;
+  };
 }
 
 /** How to load one: as any object, with initial values of variables, constants among them. */
-export interface BindingsOptions<V> extends LoadOptions {
-  readonly variables?: { readonly [Name in keyof V]?: V[Name] | undefined };
+export interface BindingsOptions<I> extends LoadOptions {
+  readonly variables?: Partial<I>;
   /** Changes the spec before it is loaded: sizes of maps, which programs are loaded. */
   readonly edit?: (spec: CollectionSpec) => void;
 }
@@ -31,15 +39,15 @@ export interface BindingsOptions<V> extends LoadOptions {
  * @throws {LoadError} where the verifier rejects a program
  * @throws {SkepError} where the bytes are another object, or a variable's value does not fit its type
  */
-export function loadBindings<P, M, V>(
+export function loadBindings<P, M, V, I>(
   kernel: KernelHandle,
   object: { readonly bytes: Uint8Array; readonly name: string },
-  options: BindingsOptions<V> = {},
-): Bindings<P, M, V> {
+  options: BindingsOptions<I> = {},
+): Bindings<P, M, V, I> {
   const spec = openObject(object.bytes, { name: object.name });
   const { variables = {}, edit, ...rest } = options;
   const given = Object.entries(variables).filter(([, value]) => value !== undefined);
   setVariables(spec, Object.fromEntries(given) as Record<string, Value>);
   edit?.(spec);
-  return kernel.load(spec, rest) as unknown as Bindings<P, M, V>;
+  return kernel.load(spec, rest) as unknown as Bindings<P, M, V, I>;
 }
