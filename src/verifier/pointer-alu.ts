@@ -113,16 +113,16 @@ export function doPointer(env: Env, insn: AluInsn, math: PointerMath): void {
   const off = fake.i32[2 * POINTER + OFF] as number;
   checkSane(env, type, { file: fake, r: OFFSET, off: fake.i32[2 * OFFSET + OFF] as number });
   checkSane(env, type, { file: fake, r: POINTER, off });
-  if (insn.alu === 'sub') {
-    if (reversed) env.reject('EACCES', `R${insn.dst} tried to subtract pointer from scalar`);
-    if (type === regTypes.stack)
-      env.reject('EACCES', `R${insn.dst} subtraction from stack pointer prohibited`);
-  }
   const masked = !env.allowLeaks && 'reg' in insn.src && ((env.fences[env.insn] as number) & 1) === 0;
   const window =
     masked && !env.state.speculative
       ? checkSpeculation(env, insn, { reversed, known, smin, smax })
       : undefined;
+  if (insn.alu === 'sub') {
+    if (reversed) env.reject('EACCES', `R${insn.dst} tried to subtract pointer from scalar`);
+    if (type === regTypes.stack)
+      env.reject('EACCES', `R${insn.dst} subtraction from stack pointer prohibited`);
+  }
   if (masked && !known) {
     // Masking may make the offset zero: then the pointer stays where it is.
     const branch = pushSpeculative(env, { insn: env.insn + 1, prev: env.insn });

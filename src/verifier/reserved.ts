@@ -2,6 +2,7 @@
 import type { InvalidInsn } from '../isa/index.ts';
 import { REGS } from './state/frame.ts';
 
+const SRC_REG = 0x08;
 const OP_NEG = 0x80;
 const OP_MOV = 0xb0;
 const OP_END = 0xd0;
@@ -11,6 +12,7 @@ export function invalidText(insn: InvalidInsn): string {
   const { opcode, dst, src, imm } = insn.raw;
   const cls = opcode & 7;
   const op = opcode & 0xf0;
+  if (isArithmetic(opcode) && imm !== 0 && (opcode & SRC_REG) !== 0) return 'BPF_ALU uses reserved fields';
   if (insn.field === 'src' && src >= REGS && usesSource(opcode)) return `R${src} is invalid`;
   if (insn.field === 'dst' && dst >= REGS)
     return `R${usesSource(opcode) && src >= REGS ? src : dst} is invalid`;
@@ -40,6 +42,11 @@ export function invalidText(insn: InvalidInsn): string {
       if (op === 0xe0) return `invalid may_goto imm ${imm}`;
       return 'BPF_JMP/JMP32 uses reserved fields';
   }
+}
+
+/** Arithmetic whose fields are looked at before its registers are. */
+function isArithmetic(opcode: number): boolean {
+  return ((opcode & 7) === 4 || (opcode & 7) === 7) && (opcode & 0xf0) < OP_NEG;
 }
 
 /** Loads and register stores, and arithmetic and jumps between registers. */

@@ -5,6 +5,7 @@
 import type { Insn } from '../isa/index.ts';
 import { isConst } from './domain/index.ts';
 import type { Env } from './env.ts';
+import { tnumText } from './log/index.ts';
 import { typeOf } from './regs.ts';
 import { regAt } from './state/frame.ts';
 import { AUX0, OFF, type RegFile, SMIN, TNUM_VALUE, UMAX } from './state/layout.ts';
@@ -94,7 +95,10 @@ export function checkUnprivileged(env: Env, reg: number): void {
   if (type === regTypes.stack) {
     const at = off + (frame.i64[r + TNUM_VALUE] as bigint);
     if (!isConst(frame, r)) {
-      env.reject('EACCES', `R${reg} variable stack access prohibited for !root, var_off=unknown off=${off}`);
+      env.reject(
+        'EACCES',
+        `R${reg} variable stack access prohibited for !root, var_off=${tnumText(frame, r)} off=${at}`,
+      );
     }
     if (at < -512n || at >= 0n) {
       env.reject(
