@@ -112,13 +112,31 @@ export const commands: readonly Command[] = [
   },
   {
     name: 'prog dump',
-    usage: 'FILE [options]',
-    operands: [1, 1],
+    usage: '[raw|xlated] FILE [PROG] | id N | pinned PATH | name NAME [opcodes] [linum] [options]',
+    operands: [1, 6],
     summary: 'print the instructions of programs, with their C source where the object has it',
-    options: { prog, ...common },
-    json: '[{ name, insns: [{ slot, opcode, text, source? }] }]',
-    examples: ['skep prog dump firewall.bpf.o --prog firewall'],
-    run: async (invocation) => (await import('./prog.ts')).dump(invocation),
+    details: [
+      'raw (the default) prints them as the object has them, xlated as the kernel runs them, which loads the object. opcodes adds the bytes of each instruction, linum the file and line of each line of source.',
+      'With --kernel linux, id, pinned and name are of programs that the kernel has.',
+    ],
+    options: {
+      prog,
+      visual: {
+        value: 'FORMAT',
+        optional: true,
+        summary: "the control flow, as 'dot' for Graphviz (the default) or as a picture, 'svg'",
+      },
+      kernel,
+      ...common,
+    },
+    json: '[{ name, insns: [{ slot, opcode, text, proto?, source?, file?, line? }] }]',
+    examples: [
+      'skep prog dump firewall.bpf.o --prog firewall',
+      'skep prog dump xlated firewall.bpf.o firewall linum',
+      'skep prog dump firewall.bpf.o --visual svg > firewall.svg',
+      'skep prog dump xlated id 42 --kernel linux',
+    ],
+    run: async (invocation) => (await import('./prog-dump.ts')).dump(invocation),
   },
   {
     name: 'prog run',

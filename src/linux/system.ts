@@ -29,6 +29,7 @@ import {
   readKernelBtf,
   readPossibleCpus,
   readSymbolAddress,
+  readSymbolsAt,
   resolveTarget,
   versionCode,
 } from './targets.ts';
@@ -175,6 +176,10 @@ export class LinuxSystem implements System {
     } catch (error) {
       throw fileError(error, path);
     }
+  }
+
+  symbolsAt(addresses: ReadonlySet<bigint>): ReadonlyMap<bigint, string> {
+    return readSymbolsAt(addresses);
   }
 
   kernelConfig(): string | undefined {

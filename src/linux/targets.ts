@@ -145,6 +145,24 @@ export function readSymbolAddress(name: string): bigint | undefined {
   return findSymbol(new TextDecoder('latin1').decode(readIfThere('/proc/kallsyms')), name);
 }
 
+/** The names of the symbols at addresses; of several at one address, the first. */
+export function readSymbolsAt(addresses: ReadonlySet<bigint>): Map<bigint, string> {
+  const found = new Map<bigint, string>();
+  if (addresses.size === 0) return found;
+  const wanted = new Map([...addresses].map((address) => [address.toString(16).padStart(16, '0'), address]));
+  const kallsyms = new TextDecoder('latin1').decode(readIfThere('/proc/kallsyms'));
+  for (let at = 0; at < kallsyms.length; ) {
+    const end = kallsyms.indexOf('\n', at);
+    const address = wanted.get(kallsyms.slice(at, at + 16));
+    if (address !== undefined && address !== 0n && !found.has(address)) {
+      const name = kallsyms.slice(at + 19, end < 0 ? undefined : end).replace(/\t.*$/, '');
+      found.set(address, name);
+    }
+    at = end < 0 ? kallsyms.length : end + 1;
+  }
+  return found;
+}
+
 /** In lines as '/proc/kallsyms' has them: 'ffffffff81000000 T _stext', with a module behind a tab. */
 export function findSymbol(kallsyms: string, name: string): bigint | undefined {
   const space = ` ${name}`;

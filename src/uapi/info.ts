@@ -36,6 +36,8 @@ export const infoRecords = {
     bits: u32(84),
     netnsDev: u64(88),
     netnsIno: u64(96),
+    nrJitedKsyms: u32(104),
+    jitedKsyms: out(112),
     btfId: u32(128),
     funcInfoRecSize: u32(132),
     funcInfo: out(136),

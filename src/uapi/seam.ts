@@ -131,6 +131,8 @@ export interface Host extends AttachHost {
   kernelVersion?(): number;
   /** The address of a kernel symbol (/proc/kallsyms); undefined where there is none, or it may not be seen. */
   symbolAddress?(name: string): bigint | undefined;
+  /** The names of kernel symbols at addresses, for those that have one. */
+  symbolsAt?(addresses: ReadonlySet<bigint>): ReadonlyMap<bigint, string>;
   /** Lines of the trace pipe as they are written, until aborted. */
   tracePipe(options?: { signal?: AbortSignal }): AsyncIterable<string>;
   /** The CPUs that per-CPU values have a slot for (/sys/devices/system/cpu/possible). */

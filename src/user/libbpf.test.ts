@@ -18,8 +18,8 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { carveObjects } from '../../test/support/carve.ts';
 import { whyNoLinux } from '../../test/support/linux.ts';
+import { carve } from '../../tools/exam/carve.ts';
 import { toHex } from '../base/bytes.ts';
 import { SkepError } from '../base/errors.ts';
 import { LinuxSystem } from '../linux/index.ts';
@@ -232,7 +232,7 @@ function libbpfTools(): string[] {
     .split('\n')
     .filter((path) => path.startsWith('/usr/sbin/') && statSync(path).isFile())
     .flatMap((path) =>
-      carveObjects(readFileSync(path)).map((bytes, i) => {
+      carve(readFileSync(path)).map((bytes, i) => {
         const file = join(out, `${basename(path)}${i || ''}.bpf.o`);
         writeFileSync(file, bytes);
         return file;

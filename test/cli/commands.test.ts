@@ -218,7 +218,10 @@ test('prog show', () => {
 
 test('prog dump: instructions with source lines and the names of maps', () => {
   const { stdout } = skep(['prog', 'dump', example('tailcall.bpf.o'), '--prog', 'on_ipv4']);
-  assert.match(stdout, /^on_ipv4:\n; seen\(SLOT_IPV4\);\n {3}0: \(b4\) w1 = 0\n {3}1: \(85\) call pc\+2\n/);
+  assert.match(
+    stdout,
+    /^int on_ipv4\(struct xdp_md \* ctx\):\n; seen\(SLOT_IPV4\);\n {3}0: \(b4\) w1 = 0\n {3}1: \(85\) call pc\+2\n/,
+  );
   assert.match(stdout, /\(18\) r1 = map\[packets\]/);
   const [program] = json<{ name: string; insns: object[] }[]>([
     'prog',
@@ -227,7 +230,37 @@ test('prog dump: instructions with source lines and the names of maps', () => {
     '--prog',
     'on_ipv4',
   ]);
-  assert.deepEqual(program?.insns[0], { slot: 0, opcode: 'b4', text: 'w1 = 0', source: 'seen(SLOT_IPV4);' });
+  const { file, line, ...first } = (program?.insns[0] ?? {}) as Record<string, unknown>;
+  assert.deepEqual(first, {
+    slot: 0,
+    opcode: 'b4',
+    text: 'w1 = 0',
+    proto: 'int on_ipv4(struct xdp_md * ctx)',
+    source: 'seen(SLOT_IPV4);',
+  });
+  assert.match(String(file), /tailcall\.bpf\.c$/);
+  assert.ok(Number(line) > 0);
+
+  const object = example('tailcall.bpf.o');
+  const rewritten = skep(['prog', 'dump', 'xlated', object, 'on_ipv4', 'linum', 'opcodes']).stdout;
+  assert.match(
+    rewritten,
+    /; seen\(SLOT_IPV4\); \[file:.* line_num:\d+ line_col:\d+\]\n {3}0: \(b4\) w1 = 0\n {7}b4 01 00 00/,
+  );
+  assert.match(rewritten, /\(18\) r1 = map\[id:\d+\]/);
+  assert.match(skep(['prog', 'dump', object, 'on_ipv4', '--visual']).stdout, /^digraph /);
+  assert.match(skep(['prog', 'dump', object, 'on_ipv4', '--visual', 'svg']).stdout, /^<svg /);
+  for (const [words, want] of [
+    [['raw'], /wants a FILE, or a live program/],
+    [[object, '--visual', 'png'], /wants one of dot, svg, not 'png'/],
+    [['xlated', 'id', '1'], /a live program is one of --kernel linux/],
+    [['xlated', 'id'], /'id' wants what it is of/],
+    [[object, 'a', 'b'], /unexpected argument 'b'/],
+  ] as const) {
+    const { code, stderr } = skep(['prog', 'dump', ...words]);
+    assert.equal(code, 2);
+    assert.match(stderr, want);
+  }
 });
 
 test('prog run: return value, packet out, average time', () => {
