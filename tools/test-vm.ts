@@ -18,7 +18,7 @@ process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    seconds: { type: 'string', default: '150' },
+    seconds: { type: 'string', default: '240' },
     verbose: { type: 'boolean', default: false },
   },
 });
@@ -29,7 +29,7 @@ const series = wantedSeries.length > 0 ? wantedSeries : kernelSeries;
 const tests = wantedTests.length > 0 ? wantedTests : vmTests();
 
 /** A test that takes longer hangs. */
-const TEST_MS = 60_000;
+const TEST_MS = 120_000;
 
 /** One process runs all files: starting Node is slow where the processor is emulated. */
 const script = `node --test --test-isolation=none --test-timeout=${TEST_MS} \
@@ -64,6 +64,7 @@ async function testOn(kernel: VmKernel): Promise<Count> {
   const ended: Count = count ?? { passed: 0, failed: 0, skipped: 0 };
   if ((count === undefined || trouble !== undefined) && ended.failed === 0) ended.failed = 1;
   if (ended.failed > 0) console.log(failures(report));
+  for (const line of skipReasons(report)) console.log(label, line);
   const seconds = ((performance.now() - started) / 1000).toFixed(0);
   console.log(`${label} Linux ${kernel.release}: ${countText(ended)}, in ${seconds} s`);
   return ended;
@@ -74,11 +75,21 @@ function failures(report: string): string {
   const lines = report.split(/\r?\n/);
   const blocks: string[] = [];
   for (const [at, line] of lines.entries()) {
-    if (!line.startsWith('not ok')) continue;
+    if (!/^\s*not ok/.test(line)) continue;
     const end = lines.findIndex((other, i) => i > at && /^\s*\.\.\.$/.test(other));
-    blocks.push(lines.slice(at, end < 0 ? at + 1 : end + 1).join('\n'));
+    const block = lines.slice(at, end < 0 ? at + 1 : end + 1).join('\n');
+    if (!block.includes("failureType: 'subtestsFailed'")) blocks.push(block);
   }
   return blocks.join('\n');
+}
+
+/** Why tests were skipped, and how many for each reason. */
+function skipReasons(report: string): string[] {
+  const counts = new Map<string, number>();
+  for (const [, reason = ''] of report.matchAll(/^\s*ok .* # SKIP ?(.*?)\r?$/gm)) {
+    counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  }
+  return [...counts].map(([reason, count]) => `${count} skipped: ${reason}`);
 }
 
 /** Each test file skipped, by name. */

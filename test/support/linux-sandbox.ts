@@ -119,8 +119,7 @@ export class OwnCgroup {
     }
     const own = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'latin1'))?.[1] ?? '/';
     this.#home = join(this.#mounted, own);
-    this.path = join(this.#mounted, `skep-${process.pid}`);
-    mkdirSync(this.path);
+    this.path = mkdtempSync(join(this.#mounted, 'skep-'));
   }
 
   /** Runs something as a process of the cgroup: this one, for that long. */
