@@ -16,7 +16,8 @@ export const slotBytes = 8;
 
 type MutableRaw = { -readonly [K in keyof RawInsn]: RawInsn[K] };
 
-function viewOf(bytes: Uint8Array): DataView {
+/** What instructions are read through. */
+export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
@@ -37,17 +38,20 @@ export function slotCount(bytes: Uint8Array): number {
   return Math.ceil(bytes.byteLength / slotBytes);
 }
 
+/**
+ * The fields of one slot, whatever they mean.
+ * @throws RangeError where there is no such slot.
+ */
+export function rawInsn(view: DataView, slot: number): RawInsn {
+  const raw = emptyRaw();
+  readRaw(view, slot, raw);
+  return raw;
+}
+
 /** The fields of every whole slot, whatever they mean. */
 export function rawInsns(bytes: Uint8Array): readonly RawInsn[] {
   const view = viewOf(bytes);
-  const count = Math.floor(bytes.byteLength / slotBytes);
-  const out: RawInsn[] = [];
-  for (let slot = 0; slot < count; slot++) {
-    const raw = emptyRaw();
-    readRaw(view, slot, raw);
-    out.push(raw);
-  }
-  return out;
+  return Array.from({ length: Math.floor(bytes.byteLength / slotBytes) }, (_, slot) => rawInsn(view, slot));
 }
 
 /**

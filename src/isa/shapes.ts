@@ -7,6 +7,7 @@ import {
   type AluOp,
   type Insn,
   type JmpCond,
+  type Operand,
   pseudoLoads,
   type RawInsn,
   type Reg,
@@ -55,6 +56,8 @@ function define(opcode: number, uses: Partial<Record<ShapeField, Rule>>, make: S
 }
 
 const reg = (field: number): Reg => field as Reg;
+/** Operands, one for each value of the field: programs hold many. */
+const registers: readonly Operand[] = Array.from({ length: 16 }, (_, field) => ({ reg: reg(field) }));
 
 function defineAlu(bits: 32 | 64): void {
   const cls = bits === 64 ? insnClass.alu64 : insnClass.alu32;
@@ -80,7 +83,7 @@ function defineAlu(bits: 32 | 64): void {
       alu: alu(raw),
       bits,
       dst: reg(raw.dst),
-      src: { reg: reg(raw.src) },
+      src: registers[raw.src] as Operand,
     }));
   }
   define(cls | unaryCodes.neg, { dst: 'reg' }, (raw) => ({ op: 'neg', bits, dst: reg(raw.dst) }));
@@ -101,7 +104,7 @@ function defineMov(bits: 32 | 64): void {
     const src = reg(raw.src);
     if (isCast(raw)) return { op: 'addrSpaceCast', dst, src, to: raw.imm >>> 16, from: raw.imm & 0xffff };
     if (raw.off >= 8) return { op: 'movsx', bits, from: raw.off as 8 | 16 | 32, dst, src };
-    return { op: 'alu', alu: 'mov', bits, dst, src: { reg: src } };
+    return { op: 'alu', alu: 'mov', bits, dst, src: registers[src] as Operand };
   });
 }
 
@@ -138,7 +141,7 @@ function defineJumps(bits: 32 | 64): void {
       cond,
       bits,
       dst: reg(raw.dst),
-      src: { reg: reg(raw.src) },
+      src: registers[raw.src] as Operand,
       off: raw.off,
     }));
   }
@@ -189,7 +192,7 @@ function defineAccesses(size: Size): void {
     size,
     dst: reg(raw.dst),
     off: raw.off,
-    src: { reg: reg(raw.src) },
+    src: registers[raw.src] as Operand,
   }));
 }
 

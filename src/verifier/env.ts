@@ -6,7 +6,15 @@
 
 import { SkepError } from '../base/index.ts';
 import { type Btf, readBtf } from '../btf/index.ts';
-import { decodeLenient, type Insn, type InvalidInsn, type RawInsn, rawInsns } from '../isa/index.ts';
+import {
+  decodeLenient,
+  type Insn,
+  type InvalidInsn,
+  type RawInsn,
+  rawInsn,
+  slotBytes,
+  viewOf,
+} from '../isa/index.ts';
 import { attachTypes } from '../uapi/attach-types.ts';
 import { type CtxLayout, contexts } from '../uapi/contexts.ts';
 import type { Errno } from '../uapi/errno.ts';
@@ -76,7 +84,7 @@ export class Env {
   readonly log: Log;
   readonly insns: readonly (Insn | InvalidInsn | undefined)[];
   readonly count: number;
-  private readonly rawInsns: readonly RawInsn[];
+  private readonly view: DataView;
   /** Where control goes from a slot: two places each (successors.ts). */
   edges: Int32Array = new Int32Array();
   readonly progType: ProgTypeName | undefined;
@@ -179,8 +187,8 @@ export class Env {
     this.input = input;
     this.log = new Log(input.logLevel);
     this.insns = decodeLenient(input.insns);
-    this.rawInsns = rawInsns(input.insns);
-    this.count = this.rawInsns.length;
+    this.view = viewOf(input.insns);
+    this.count = Math.floor(input.insns.length / slotBytes);
     this.progType = progTypeName(input.progType);
     this.context = this.progType === undefined ? undefined : contexts[this.progType];
     const implied = this.progType === undefined ? undefined : impliedAttachTypes[this.progType];
@@ -226,7 +234,7 @@ export class Env {
   }
 
   raw(slot: number): RawInsn {
-    return this.rawInsns[slot] as RawInsn;
+    return rawInsn(this.view, slot);
   }
 
   get frame(): Frame {

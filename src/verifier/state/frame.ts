@@ -36,6 +36,25 @@ const spareFrames: Frame[][] = [];
 const SPARE_MAX = 1 << 23;
 let spareBytes = 0;
 
+function frameBytes(capacity: number): number {
+  return (REGS + capacity) * REG_BYTES + capacity * SLOT_BYTES;
+}
+
+/** Frames are parts of larger buffers: each of its own would be one more for the garbage collector to count. */
+const SLAB_BYTES = 1 << 18;
+let slab = new ArrayBuffer(0);
+let slabUsed = 0;
+
+function allocate(bytes: number): { buffer: ArrayBuffer; at: number } {
+  if (slabUsed + bytes > slab.byteLength) {
+    slab = new ArrayBuffer(SLAB_BYTES);
+    slabUsed = 0;
+  }
+  const at = slabUsed;
+  slabUsed += bytes;
+  return { buffer: slab, at };
+}
+
 /** The index of a register in a frame's views. */
 export function regAt(reg: number): number {
   return reg * REG_QWORDS;
@@ -68,13 +87,13 @@ export class Frame {
   chain = -1;
 
   constructor(capacity: number) {
-    const buffer = new ArrayBuffer((REGS + capacity) * REG_BYTES + capacity * SLOT_BYTES);
     const words = (REGS + capacity) * REG_QWORDS;
-    this.u64 = new BigUint64Array(buffer, 0, words);
-    this.i64 = new BigInt64Array(buffer, 0, words);
-    this.u32 = new Uint32Array(buffer, 0, 2 * words);
-    this.i32 = new Int32Array(buffer, 0, 2 * words);
-    this.kinds = new Uint8Array(buffer, 8 * words);
+    const { buffer, at } = allocate(frameBytes(capacity));
+    this.u64 = new BigUint64Array(buffer, at, words);
+    this.i64 = new BigInt64Array(buffer, at, words);
+    this.u32 = new Uint32Array(buffer, at, 2 * words);
+    this.i32 = new Int32Array(buffer, at, 2 * words);
+    this.kinds = new Uint8Array(buffer, at + 8 * words, capacity * SLOT_BYTES);
     this.capacity = capacity;
   }
 
@@ -104,7 +123,7 @@ export class Frame {
   private static of(capacity: number): Frame {
     const spare = spareFrames[capacity / SLOT_STEP]?.pop();
     if (spare === undefined) return new Frame(capacity);
-    spareBytes -= spare.i32.buffer.byteLength;
+    spareBytes -= frameBytes(capacity);
     return spare;
   }
 
@@ -136,7 +155,7 @@ export class Frame {
 
   /** Nothing refers to it any more: its buffers may be another frame's. */
   release(): void {
-    const bytes = this.i32.buffer.byteLength;
+    const bytes = frameBytes(this.capacity);
     if (spareBytes + bytes > SPARE_MAX) return;
     spareBytes += bytes;
     (spareFrames[this.capacity / SLOT_STEP] ??= []).push(this);
