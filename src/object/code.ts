@@ -90,12 +90,18 @@ function functionOf(section: ElfSection, symbol: ElfSymbol, next: ElfSymbol | un
   return { name, section, start, end, binding };
 }
 
+/** The relocations of a section by offset, and a mark for each slot that has one. */
+interface SectionRelocations {
+  readonly at: ReadonlyMap<number, ElfRelocation>;
+  readonly marks: Uint8Array;
+}
+
 /** Links the programs of one object. */
 export class Linker {
   private readonly context: LinkContext;
   private readonly functions: ReadonlyMap<number, readonly ElfFunction[]>;
   private readonly starts = new Map<string, ElfFunction>();
-  private readonly relocations = new Map<number, Map<number, ElfRelocation>>();
+  private readonly relocations = new Map<number, SectionRelocations>();
   private readonly mapsAt = new Map<string, PlacedMap>();
   private readonly dataMaps = new Map<number, PlacedMap>();
   private slotsLeft = maxSlots;
@@ -159,33 +165,45 @@ export class Linker {
     return program.append(of);
   }
 
-  private relocation(section: ElfSection, offset: number): ElfRelocation | undefined {
+  private relocationsOf(section: ElfSection): SectionRelocations {
     let known = this.relocations.get(section.index);
     if (known === undefined) {
-      known = new Map(this.context.source.elf.relocations(section).map((each) => [each.offset, each]));
-      for (const { offset: at, symbol } of known.values()) {
-        if (at % slotSize !== 0)
+      const at = new Map(this.context.source.elf.relocations(section).map((each) => [each.offset, each]));
+      const marks = new Uint8Array(Math.ceil(section.size / slotSize));
+      for (const { offset, symbol } of at.values()) {
+        if (offset % slotSize !== 0)
           throw badObject(
-            `a relocation against '${symbol.name}' at offset ${at}`,
+            `a relocation against '${symbol.name}' at offset ${offset}`,
             `section '${section.name}'`,
           );
+        marks[offset / slotSize] = 1;
       }
-      this.relocations.set(section.index, known);
+      this.relocations.set(section.index, (known = { at, marks }));
     }
-    return known.get(offset);
+    return known;
   }
 
   /** Resolves a function's instructions from `at.slot` on; stops behind one that needs a function appended. */
   private linkUntilCall(program: Assembly, at: { part: Part; slot: number }): ElfFunction | undefined {
     const { part } = at;
-    const slots = part.code.length / slotSize;
+    const { code } = part;
+    const slots = code.length / slotSize;
+    const relocations = this.relocationsOf(part.of.section);
+    const first = part.of.start / slotSize;
     while (at.slot < slots) {
+      const opcode = code[at.slot * slotSize];
+      // Of nearly all instructions there is nothing to say.
+      const isPlain = opcode !== opcodes.ldimm64 && opcode !== opcodes.call;
+      if (isPlain && relocations.marks[first + at.slot] === 0) {
+        at.slot++;
+        continue;
+      }
       const insn = new CodeSlot(part, at.slot);
       const isWide = insn.opcode === opcodes.ldimm64;
       if (isWide && at.slot + 1 === slots)
         throw badObject('a two-slot load is cut off by the end of the function', insn.place);
-      const relocation = this.relocation(part.of.section, insn.offset);
-      const second = isWide ? this.relocation(part.of.section, insn.offset + slotSize) : undefined;
+      const relocation = relocations.at.get(insn.offset);
+      const second = isWide ? relocations.at.get(insn.offset + slotSize) : undefined;
       if (second !== undefined)
         throw badObject(`a relocation against '${second.symbol.name}' in its second slot`, insn.place);
       const target = this.targetOf(program, insn, relocation);

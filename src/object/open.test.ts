@@ -466,7 +466,19 @@ test('a definition of a map that says what no map has is refused', () => {
 });
 
 test('fuzz: openObject', () => {
-  fuzzReader((bytes) => openObject(bytes), ['programs', 'globals', 'maps', 'legacy', 'core'].map(read));
+  const seeds = [
+    'programs',
+    'globals',
+    'maps',
+    'legacy',
+    'core',
+    'tc',
+    'tc-calls',
+    'struct-ops',
+    'arena',
+    'externs',
+  ];
+  fuzzReader((bytes) => openObject(bytes), seeds.map(read));
 });
 
 /** Most are in objects, others beside their sources. */

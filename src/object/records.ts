@@ -68,11 +68,16 @@ export class RecordIndex {
     if (to - from > (end - start) / slotSize)
       throw bad(`more records than instructions in section '${section}'`);
     const out = new Uint8Array((to - from) * size);
+    const records = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+    if (recordSize === size) out.set(records.subarray(from * size, to * size));
+    else {
+      for (let i = from; i < to; i++) {
+        out.set(records.subarray(i * recordSize, i * recordSize + size), (i - from) * size);
+      }
+    }
     const outView = new DataView(out.buffer);
-    for (let i = from; i < to; i++) {
-      const at = (i - from) * size;
-      out.set(new Uint8Array(view.buffer, view.byteOffset + i * recordSize, size), at);
-      outView.setUint32(at, (view.getUint32(i * recordSize, true) - start) / slotSize + slot, true);
+    for (let at = 0; at < out.length; at += size) {
+      outView.setUint32(at, (outView.getUint32(at, true) - start) / slotSize + slot, true);
     }
     return out;
   }
