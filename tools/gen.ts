@@ -8,6 +8,7 @@ import { commands as cliCommands } from '../src/cli/commands.ts';
 import { attachTypes } from '../src/uapi/attach-types.ts';
 import { commands } from '../src/uapi/commands.ts';
 import { helpers } from '../src/uapi/helpers.ts';
+import { kfuncs } from '../src/uapi/kfuncs.ts';
 import type { Label, Labelled } from '../src/uapi/label.ts';
 import { labels } from '../src/uapi/label.ts';
 import { mapTypes } from '../src/uapi/map-types.ts';
@@ -27,6 +28,7 @@ const sections: readonly Section[] = [
   { title: 'Program types', spell: (key) => key, rows: progTypes },
   { title: 'Attach types', spell: (key) => key, rows: attachTypes },
   { title: 'Helper functions', spell: (key) => `bpf_${key}`, rows: helpers },
+  { title: 'Kernel functions', spell: (key) => key, rows: kfuncs },
 ];
 
 function rowName(table: Record<string, { readonly name: string }>, key: string): string {

@@ -3,6 +3,7 @@
  * aside. A helper that no row names is for programs of every type. Where a helper takes other arguments in programs
  * of some type, its prototype says so (helper-protos.ts).
  */
+import { attachTypes } from './attach-types.ts';
 import type { HelperName } from './helpers.ts';
 import type { ProgTypeName } from './prog-types.ts';
 
@@ -433,12 +434,28 @@ const byHelper: ReadonlyMap<HelperName, readonly ProgTypeName[]> = new Map(
   rows.flatMap(({ on, helpers }) => helpers.map((helper) => [helper, on] as const)),
 );
 
+/** Of tracing programs, those with these expected attach types (enum bpf_attach_type). */
+const attached: Readonly<Partial<Record<HelperName, readonly number[]>>> = {
+  seq_printf: [attachTypes.trace_iter.id],
+  seq_write: [attachTypes.trace_iter.id],
+  seq_printf_btf: [attachTypes.trace_iter.id],
+  get_func_arg: [attachTypes.trace_fentry.id, attachTypes.trace_fexit.id, attachTypes.modify_return.id],
+  get_func_arg_cnt: [attachTypes.trace_fentry.id, attachTypes.trace_fexit.id, attachTypes.modify_return.id],
+  get_func_ret: [attachTypes.trace_fexit.id, attachTypes.modify_return.id],
+};
+
 /**
- * Whether programs of a type may call a helper. An `ext` program may call what its target may, which is not asked
- * here; of `tracing` programs some may call less (attach type).
+ * Whether a program may call a helper, by its type and, if it is a tracing one, its attach type. An `ext` program may
+ * call what its target may, which is not asked here.
  */
-export function helperAllowed(helper: HelperName, type: ProgTypeName | undefined): boolean {
+export function helperAllowed(
+  helper: HelperName,
+  program: { readonly type: ProgTypeName | undefined; readonly attachType: number },
+): boolean {
+  const { type, attachType } = program;
   if (type === undefined) return false;
   const on = byHelper.get(helper);
-  return on === undefined || on.includes(type);
+  if (on !== undefined && !on.includes(type)) return false;
+  const at = type === 'tracing' ? attached[helper] : undefined;
+  return at === undefined || at.includes(attachType);
 }

@@ -45,6 +45,22 @@ export type ArgKind =
   | 'releaseSockCommon'
   | 'releaseRingbufMem'
   | 'spinLock'
+  | 'timer'
+  /** A place for a kernel pointer, and what goes into it. */
+  | 'kptr'
+  | 'kptrNew'
+  /** A pointer to a struct of the kernel; one that may be NULL. */
+  | `btf:${string}`
+  | `btfOrNull:${string}`
+  /** A variable that every CPU has. */
+  | 'percpuBtf'
+  /** Dynptrs: read, changed, begun over own memory or a ring buffer's, given back. */
+  | 'dynptrRead'
+  | 'dynptrWrite'
+  | 'dynptrUninit:local'
+  | 'dynptrUninit:ringbuf'
+  | 'dynptrRelease:ringbuf'
+  | 'allocSizeOrZero'
   /** A string in a read-only map. */
   | 'constStr'
   /** A static function that the helper calls. */
@@ -60,7 +76,16 @@ export type ReturnKind =
   | 'socketOrNull'
   | 'tcpSockOrNull'
   | 'sockCommonOrNull'
-  | 'ringbufMemOrNull';
+  | 'ringbufMemOrNull'
+  /** Pointers to structs of the kernel: of the named type, trusted, or NULL. */
+  | `btf:${string}`
+  | `btfTrusted:${string}`
+  | `btfOrNull:${string}`
+  /** A CPU's own copy of a variable. */
+  | 'percpu'
+  | 'percpuOrNull'
+  | 'kptrOrNull'
+  | 'dynptrMemOrNull';
 
 export interface HelperProto {
   readonly ret: ReturnKind;
@@ -176,7 +201,10 @@ export const helperProtos: Readonly<Partial<Record<HelperName, HelperProto>>> = 
   setsockopt: {
     ret: 'int',
     args: ['ctx', 'any', 'any', 'mem', 'size'],
-    inType: { cgroup_sockopt: { args: ['sockBtf', 'any', 'any', 'mem', 'size'] } },
+    inType: {
+      cgroup_sockopt: { args: ['sockBtf', 'any', 'any', 'mem', 'size'] },
+      struct_ops: { args: ['sockBtf', 'any', 'any', 'mem', 'size'] },
+    },
   },
   skb_adjust_room: {
     ret: 'int',
@@ -196,7 +224,10 @@ export const helperProtos: Readonly<Partial<Record<HelperName, HelperProto>>> = 
   getsockopt: {
     ret: 'int',
     args: ['ctx', 'any', 'any', 'memUninit', 'size'],
-    inType: { cgroup_sockopt: { args: ['sockBtf', 'any', 'any', 'memUninit', 'size'] } },
+    inType: {
+      cgroup_sockopt: { args: ['sockBtf', 'any', 'any', 'memUninit', 'size'] },
+      struct_ops: { args: ['sockBtf', 'any', 'any', 'memUninit', 'size'] },
+    },
   },
   sock_ops_cb_flags_set: { ret: 'int', args: ['ctx', 'any'] },
   msg_redirect_map: { ret: 'int', args: ['ctx', 'mapPtr', 'any', 'any'] },
@@ -260,9 +291,22 @@ export const helperProtos: Readonly<Partial<Record<HelperName, HelperProto>>> = 
   sk_storage_get: {
     ret: 'mapValueOrNull',
     args: ['mapPtr', 'sockBtf', 'mapValueOrNullArg', 'any'],
-    inType: { cgroup_sock: { args: ['mapPtr', 'ctx', 'mapValueOrNullArg', 'any'] } },
+    inType: {
+      cgroup_sock: { args: ['mapPtr', 'ctx', 'mapValueOrNullArg', 'any'] },
+      tracing: { args: ['mapPtr', 'btfOrNull:sock_common', 'mapValueOrNullArg', 'any'] },
+      lsm: { args: ['mapPtr', 'btfOrNull:sock_common', 'mapValueOrNullArg', 'any'] },
+      syscall: { args: ['mapPtr', 'btfOrNull:sock_common', 'mapValueOrNullArg', 'any'] },
+    },
   },
-  sk_storage_delete: { ret: 'int', args: ['mapPtr', 'sockBtf'] },
+  sk_storage_delete: {
+    ret: 'int',
+    args: ['mapPtr', 'sockBtf'],
+    inType: {
+      tracing: { args: ['mapPtr', 'btfOrNull:sock_common'] },
+      lsm: { args: ['mapPtr', 'btfOrNull:sock_common'] },
+      syscall: { args: ['mapPtr', 'btfOrNull:sock_common'] },
+    },
+  },
   send_signal: { ret: 'int', args: ['any'], perfmon: true },
   tcp_gen_syncookie: {
     ret: 'int',
@@ -325,7 +369,15 @@ export const helperProtos: Readonly<Partial<Record<HelperName, HelperProto>>> = 
   strncmp: { ret: 'int', args: ['mem', 'size', 'constStr'] },
   get_retval: { ret: 'int', args: [] },
   set_retval: { ret: 'int', args: ['any'] },
-  xdp_get_buff_len: { ret: 'int', args: ['ctx'] },
+  xdp_get_buff_len: {
+    ret: 'int',
+    args: ['ctx'],
+    inType: {
+      tracing: { args: ['btf:xdp_buff'] },
+      lsm: { args: ['btf:xdp_buff'] },
+      syscall: { args: ['btf:xdp_buff'] },
+    },
+  },
   xdp_load_bytes: { ret: 'int', args: ['ctx', 'any', 'memUninit', 'size'] },
   xdp_store_bytes: { ret: 'int', args: ['ctx', 'any', 'mem', 'size'] },
   skb_set_tstamp: { ret: 'int', args: ['ctx', 'any', 'any'] },
@@ -358,6 +410,87 @@ export const helperProtos: Readonly<Partial<Record<HelperName, HelperProto>>> = 
   kallsyms_lookup_name: { ret: 'int', args: ['mem', 'sizeOrZero', 'any', 'longOut'] },
   for_each_map_elem: { ret: 'int', args: ['mapPtr', 'func', 'stackOrNull', 'any'] },
   loop: { ret: 'int', args: ['any', 'func', 'stackOrNull', 'any'] },
+  skb_output: {
+    ret: 'int',
+    args: ['btf:sk_buff', 'mapPtr', 'any', 'mem', 'sizeOrZero'],
+    gpl: true,
+  },
+  xdp_output: {
+    ret: 'int',
+    args: ['btf:xdp_buff', 'mapPtr', 'any', 'mem', 'sizeOrZero'],
+    gpl: true,
+  },
+  tcp_send_ack: { ret: 'int', args: ['btf:tcp_sock', 'any'] },
+  seq_printf: {
+    ret: 'int',
+    args: ['btf:seq_file', 'mem', 'size', 'memOrNull', 'sizeOrZero'],
+    gpl: true,
+  },
+  seq_write: { ret: 'int', args: ['btf:seq_file', 'mem', 'sizeOrZero'], gpl: true },
+  seq_printf_btf: { ret: 'int', args: ['btf:seq_file', 'mem', 'sizeOrZero', 'any'], gpl: true },
+  skc_to_tcp6_sock: { ret: 'btfOrNull:tcp6_sock', args: ['sockBtf'] },
+  skc_to_tcp_sock: { ret: 'btfOrNull:tcp_sock', args: ['sockBtf'] },
+  skc_to_tcp_timewait_sock: { ret: 'btfOrNull:tcp_timewait_sock', args: ['sockBtf'] },
+  skc_to_tcp_request_sock: { ret: 'btfOrNull:tcp_request_sock', args: ['sockBtf'] },
+  skc_to_udp6_sock: { ret: 'btfOrNull:udp6_sock', args: ['sockBtf'] },
+  skc_to_unix_sock: { ret: 'btfOrNull:unix_sock', args: ['sockBtf'] },
+  skc_to_mptcp_sock: { ret: 'btfOrNull:mptcp_sock', args: ['sockBtf'] },
+  get_task_stack: {
+    ret: 'int',
+    args: ['btf:task_struct', 'memUninit', 'sizeOrZero', 'any'],
+    gpl: true,
+    perfmon: true,
+  },
+  inode_storage_get: {
+    ret: 'mapValueOrNull',
+    args: ['mapPtr', 'btfOrNull:inode', 'mapValueOrNullArg', 'any'],
+  },
+  inode_storage_delete: { ret: 'int', args: ['mapPtr', 'btfOrNull:inode'] },
+  d_path: { ret: 'int', args: ['btf:path', 'memRw', 'sizeOrZero'] },
+  snprintf_btf: { ret: 'int', args: ['memRw', 'size', 'mem', 'size', 'any'], gpl: true, perfmon: true },
+  per_cpu_ptr: { ret: 'percpuOrNull', args: ['percpuBtf', 'any'] },
+  this_cpu_ptr: { ret: 'percpu', args: ['percpuBtf'] },
+  task_storage_get: {
+    ret: 'mapValueOrNull',
+    args: ['mapPtr', 'btfOrNull:task_struct', 'mapValueOrNullArg', 'any'],
+    perfmon: true,
+  },
+  task_storage_delete: { ret: 'int', args: ['mapPtr', 'btfOrNull:task_struct'], perfmon: true },
+  get_current_task_btf: { ret: 'btfTrusted:task_struct', args: [], gpl: true, perfmon: true },
+  bprm_opts_set: { ret: 'int', args: ['btf:linux_binprm', 'any'] },
+  ima_inode_hash: { ret: 'int', args: ['btf:inode', 'memUninit', 'size'], sleeps: true },
+  ima_file_hash: { ret: 'int', args: ['btf:file', 'memUninit', 'size'], sleeps: true },
+  sock_from_file: { ret: 'btfOrNull:socket', args: ['btf:file'] },
+  timer_init: { ret: 'int', args: ['timer', 'mapPtr', 'any'], gpl: true },
+  timer_set_callback: { ret: 'int', args: ['timer', 'func'], gpl: true },
+  timer_start: { ret: 'int', args: ['timer', 'any', 'any'], gpl: true },
+  timer_cancel: { ret: 'int', args: ['timer'], gpl: true },
+  task_pt_regs: { ret: 'btf:pt_regs', args: ['btf:task_struct'], gpl: true, perfmon: true },
+  find_vma: { ret: 'int', args: ['btf:task_struct', 'any', 'func', 'stackOrNull', 'any'], perfmon: true },
+  get_func_arg: { ret: 'int', args: ['ctx', 'any', 'longOut'] },
+  get_func_ret: { ret: 'int', args: ['ctx', 'longOut'] },
+  get_func_arg_cnt: { ret: 'int', args: ['ctx'] },
+  copy_from_user_task: {
+    ret: 'int',
+    args: ['memUninit', 'sizeOrZero', 'any', 'btf:task_struct', 'any'],
+    gpl: true,
+    sleeps: true,
+    perfmon: true,
+  },
+  kptr_xchg: { ret: 'kptrOrNull', args: ['kptr', 'kptrNew'] },
+  dynptr_from_mem: { ret: 'int', args: ['memRw', 'sizeOrZero', 'any', 'dynptrUninit:local'] },
+  ringbuf_reserve_dynptr: { ret: 'int', args: ['mapPtr', 'any', 'any', 'dynptrUninit:ringbuf'] },
+  ringbuf_submit_dynptr: { ret: 'void', args: ['dynptrRelease:ringbuf', 'any'] },
+  ringbuf_discard_dynptr: { ret: 'void', args: ['dynptrRelease:ringbuf', 'any'] },
+  dynptr_read: { ret: 'int', args: ['memUninit', 'sizeOrZero', 'dynptrRead', 'any', 'any'] },
+  dynptr_write: { ret: 'int', args: ['dynptrRead', 'any', 'mem', 'sizeOrZero', 'any'] },
+  dynptr_data: { ret: 'dynptrMemOrNull', args: ['dynptrRead', 'any', 'allocSizeOrZero'] },
+  user_ringbuf_drain: { ret: 'int', args: ['mapPtr', 'func', 'stackOrNull', 'any'] },
+  cgrp_storage_get: {
+    ret: 'mapValueOrNull',
+    args: ['mapPtr', 'btfOrNull:cgroup', 'mapValueOrNullArg', 'any'],
+  },
+  cgrp_storage_delete: { ret: 'int', args: ['mapPtr', 'btfOrNull:cgroup'] },
 };
 
 /** The prototype of a helper as programs of a type see it. */

@@ -8,6 +8,7 @@ export * from './helper-access.ts';
 export * from './helper-protos.ts';
 export * from './helpers.ts';
 export * from './info.ts';
+export * from './kfuncs.ts';
 export * from './label.ts';
 export * from './link-types.ts';
 export * from './map-types.ts';

@@ -34,13 +34,13 @@ export const progTypes = {
   cgroup_sysctl: { id: 23, label: 'verified-only' },
   raw_tracepoint_writable: { id: 24, label: 'verified-only' },
   cgroup_sockopt: { id: 25, label: 'verified-only' },
-  tracing: { id: 26, label: 'absent' },
-  struct_ops: { id: 27, label: 'absent' },
+  tracing: { id: 26, label: 'verified-only' },
+  struct_ops: { id: 27, label: 'verified-only' },
   ext: { id: 28, label: 'absent' },
-  lsm: { id: 29, label: 'absent' },
+  lsm: { id: 29, label: 'verified-only' },
   sk_lookup: { id: 30, label: 'verified-only' },
   syscall: { id: 31, label: 'verified-only' },
-  netfilter: { id: 32, label: 'absent' },
+  netfilter: { id: 32, label: 'verified-only' },
 } as const satisfies Record<string, ProgTypeFacts>;
 
 export type ProgTypeName = keyof typeof progTypes;

@@ -20,10 +20,11 @@ import { assignId, unlink } from './linked.ts';
 import { ID_ADD_CONST, ID_ADD_CONST32, ID_MOVED } from './log/index.ts';
 import { doPointer, IMM, operators } from './pointer-alu.ts';
 import { markPrecise } from './precision.ts';
-import { copyReg, fitsBits, isScalar, setKnown, setScalar } from './regs.ts';
+import { copyReg, fitsBits, isScalar, setKnown, setScalar, typeOf } from './regs.ts';
 import { type AluInsn, OFFSET, POINTER, samePath } from './speculation.ts';
 import { regAt } from './state/frame.ts';
-import { ID, OFF, PRECISE, SUBREG_DEF, TNUM_VALUE } from './state/layout.ts';
+import { ID, OFF, PRECISE, SUBREG_DEF, TNUM_VALUE, TYPE } from './state/layout.ts';
+import { regTypes } from './state/reg-types.ts';
 import { swapScalar } from './swap.ts';
 
 export function doAlu(env: Env, insn: Insn): void {
@@ -43,11 +44,27 @@ export function doAlu(env: Env, insn: Insn): void {
       env.frame.i32[2 * regAt(insn.dst) + SUBREG_DEF] = subreg(insn.bits);
       break;
     case 'addrSpaceCast':
-      env.reject('EINVAL', 'addr_space_cast insn can only be used in a program that has an associated arena');
+      castAddressSpace(env, insn);
       break;
     default:
       break;
   }
+}
+
+/** A number becomes a pointer into the program's arena, or a pointer a number that user space knows it by. */
+function castAddressSpace(env: Env, insn: Extract<Insn, { op: 'addrSpaceCast' }>): void {
+  if ((insn.from !== 1 || insn.to !== 0) && (insn.from !== 0 || insn.to !== 1)) {
+    env.reject('EINVAL', 'addr_space_cast insn can only convert between address space 1 and 0');
+  }
+  if (!env.hasArena) {
+    env.reject('EINVAL', 'addr_space_cast insn can only be used in a program that has an associated arena');
+  }
+  checkRead(env, insn.src);
+  overwrite(env, insn.dst);
+  const r = regAt(insn.dst);
+  if (insn.to !== 0) return;
+  env.frame.i32[2 * r + TYPE] = regTypes.arena;
+  env.frame.i32[2 * r + SUBREG_DEF] = env.insn + 1;
 }
 
 function doUnary(env: Env, insn: Extract<Insn, { op: 'neg' | 'swap' }>): void {
@@ -141,6 +158,8 @@ function doBinary(env: Env, insn: AluInsn): void {
   const frame = env.frame;
   const dst = regAt(insn.dst);
   const dstIsPointer = !isScalar(frame, dst);
+  // Wherever a pointer into the arena is moved to, it stays in the arena.
+  if (typeOf(frame, dst) === regTypes.arena) return;
   if (!('reg' in insn.src)) {
     setKnown(env.fake, IMM, BigInt(insn.src.imm));
     if (dstIsPointer) {

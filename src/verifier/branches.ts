@@ -1,6 +1,7 @@
 /** Branches put aside for later (push_stack), and the next one to go on with (pop_stack). */
 import type { Env } from './env.ts';
-import type { State } from './state/state.ts';
+import type { Frame } from './state/frame.ts';
+import { State } from './state/state.ts';
 
 const MAX_PENDING = 8192;
 
@@ -13,6 +14,21 @@ export function pushBranch(env: Env, at: { readonly insn: number; readonly prev:
   }
   if (state.parent !== undefined) state.parent.branches++;
   return state;
+}
+
+/** A function that nothing of the current state reaches, to be explored with a frame of its own. */
+export function pushAsync(
+  env: Env,
+  at: { readonly frame: Frame; readonly insn: number; readonly sleepable: boolean },
+): void {
+  const state = new State();
+  state.frames.push(at.frame);
+  state.sleepable = at.sleepable;
+  state.firstInsn = at.insn;
+  env.pending.push({ state, insn: at.insn, prevInsn: env.insn, logLength: env.log.length });
+  if (env.pending.length > MAX_PENDING) {
+    env.reject('E2BIG', `The sequence of ${env.pending.length} jumps is too complex for async cb.`);
+  }
 }
 
 /** The current state, as speculation may go on with it at `insn` (sanitize_speculative_path). */

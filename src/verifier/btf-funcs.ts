@@ -1,6 +1,6 @@
 /**
- * The program's func_info: names of subprograms, which of them are global, and what a global one's arguments
- * are (check_btf_func, btf_prepare_func_args).
+ * The program's func_info: names of subprograms, which of them are global, and which of them are global
+ * (check_btf_func).
  */
 
 import { SkepError } from '../base/index.ts';
@@ -69,43 +69,6 @@ function describe(env: Env, at: { btf: Btf; id: number; index: number }, subprog
     if (subprog.hasTailCall)
       env.reject('EINVAL', "tail_call is only allowed in functions that return 'int'.");
   }
-  if (func.linkage !== btfLinkages.global) return;
-  if (index === 0) {
-    // The entry's signature is only looked at; one that does not fit is said and ignored.
-    env.mainWarning = isInt
-      ? argWarning(btf, proto.parameters)
-      : `Global function ${func.name}() doesn't return scalar. Only those are supported.\n`;
-    return;
-  }
-  subprog.isGlobal = true;
-  const kinds = proto.parameters.map((parameter) => argKind(btf, parameter.type));
-  env.globalArgs.set(
-    index,
-    kinds.map((kind) => kind ?? 'scalar'),
-  );
-  if (kinds.includes(undefined) || !isInt) env.unsupportedGlobals.add(index);
+  subprog.btfId = id;
+  subprog.isGlobal = index > 0 && func.linkage === btfLinkages.global;
 }
-
-/** An argument that points to something of no known size. */
-function argWarning(btf: Btf, parameters: readonly { readonly type: number }[]): string {
-  for (const [i, { type }] of parameters.entries()) {
-    const pointer = resolvedType(btf, type);
-    if (pointer.kind !== 'ptr') continue;
-    const target = resolvedType(btf, pointer.type);
-    if (target.kind !== 'void' && target.kind !== 'fwd') continue;
-    const text = target.kind === 'fwd' ? `FWD ${target.name}` : 'UNKNOWN ';
-    return `arg#${i} reference type('${text}') size cannot be determined: -22\n`;
-  }
-  return '';
-}
-
-function argKind(btf: Btf, id: number): 'scalar' | 'ctx' | undefined {
-  const type = resolvedType(btf, id);
-  if (type.kind === 'int' || type.kind === 'enum' || type.kind === 'enum64') return 'scalar';
-  if (type.kind !== 'ptr') return undefined;
-  const target = resolvedType(btf, type.type);
-  if (target.kind !== 'struct') return undefined;
-  return contextNames.has(target.name) ? 'ctx' : undefined;
-}
-
-const contextNames = new Set(['__sk_buff', 'xdp_md']);

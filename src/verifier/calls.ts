@@ -1,8 +1,10 @@
 /** Calls of subprograms and returns from them (check_func_call, prepare_func_exit). */
 
+import type { Errno } from '../uapi/errno.ts';
 import { checkCallbackResult } from './callbacks.ts';
 import { forgetPackets } from './effects.ts';
 import type { Env, Subprog } from './env.ts';
+import { globalArgs, matchArgs } from './global-args.ts';
 import { printState } from './print.ts';
 import { newFrame, setNotInit, setScalar, typeOf } from './regs.ts';
 import { regAt } from './state/frame.ts';
@@ -24,8 +26,9 @@ export function callSubprog(env: Env, offset: number): void {
   const target = env.insn + offset + 1;
   const index = env.subprogStarting(target);
   const subprog = env.subprogs[index] as Subprog;
+  const bad = matchCall(env, index);
   if (subprog.isGlobal) {
-    callGlobal(env, subprog, index);
+    callGlobal(env, { subprog, index, bad });
     return;
   }
   if (state.curFrame + 1 >= MAX_FRAMES) {
@@ -46,9 +49,42 @@ export function callSubprog(env: Env, offset: number): void {
   printState(env, state, { frame: callee.frameNo, all: true });
 }
 
+/** What is passed, against the function's BTF; of a static function that is no matter. */
+function matchCall(env: Env, index: number): Errno | undefined {
+  const subprog = env.subprogs[index] as Subprog;
+  if (subprog.btfId === 0 || env.btf === undefined) return undefined;
+  if (!subprog.isGlobal && subprog.unreliable) return undefined;
+  const fresh = subprog.args === undefined;
+  const args = globalArgs(env, index);
+  if ('errno' in args) {
+    if (fresh && args.message !== '') env.write(`${args.message}\n`);
+    subprog.unreliable = true;
+    return args.errno;
+  }
+  for (let reg = 1; reg <= args.length; reg++) env.touchReg(reg);
+  const errno = matchArgs(env, args);
+  if (errno !== undefined) subprog.unreliable = true;
+  return errno;
+}
+
 /** Verified by itself; all that its caller learns is that there is a result. */
-function callGlobal(env: Env, subprog: Subprog, index: number): void {
-  env.checkGlobalArgs(index);
+function callGlobal(
+  env: Env,
+  call: { readonly subprog: Subprog; readonly index: number; readonly bad: Errno | undefined },
+): void {
+  const { subprog, index, bad } = call;
+  const { state } = env;
+  if (state.locks > 0) {
+    env.write('global function calls are not allowed while holding a lock,\n');
+    env.reject('EINVAL', 'use static function instead');
+  }
+  const awake = state.rcuLocks > 0 || state.preemptLocks > 0 || state.irqId !== 0 || !state.sleepable;
+  if (subprog.mightSleep && awake) {
+    env.write('global functions that may sleep are not allowed in non-sleepable context,\n');
+    env.write('i.e., in a RCU/IRQ/preempt-disabled section, or in\n');
+    env.reject('EINVAL', 'a non-sleepable BPF program context');
+  }
+  if (bad !== undefined) env.reject(bad, `Caller passes invalid args into func#${index} ('${subprog.name}')`);
   if (env.log.on) env.write(`Func#${index} ('${subprog.name}') is global and assumed valid.\n`);
   if (subprog.changesPacket) forgetPackets(env);
   env.calledGlobals.add(index);

@@ -4,7 +4,14 @@
  * where the exploration remembers and compares states (prune points) and where it keeps history (jump points).
  */
 
-import { callsBack, helperChangesPacket, markSubprogChangesPacket } from './effects.ts';
+import {
+  helperChangesPacket,
+  helperSleeps,
+  insnCallsBack,
+  insnCallsLater,
+  markSubprogChangesPacket,
+  markSubprogSleeps,
+} from './effects.ts';
 import type { Env } from './env.ts';
 import { findKfunc } from './kfuncs.ts';
 
@@ -98,14 +105,15 @@ class Walk {
     const { env } = this;
     const raw = env.raw(slot);
     if (raw.src === 0 && helperChangesPacket(raw.imm)) markSubprogChangesPacket(env, slot);
-    if (raw.src === 0 && callsBack(raw.imm)) {
+    const kind = callKinds[raw.src] ?? 'helper';
+    if (insnCallsLater(env, { kind, imm: raw.imm })) env.prunePoint[slot] = 1;
+    if (insnCallsBack(env, { kind, imm: raw.imm })) {
       // Callbacks come back to the call itself, where the exploration sees whether they converge.
       mark(env, slot);
       env.forceCheckpoint[slot] = env.callsBack[slot] = 1;
     }
-    if (raw.src === SRC_KFUNC && findKfunc(env, raw.imm)?.step === 'next') {
-      env.prunePoint[slot] = env.forceCheckpoint[slot] = env.iteratorSteps[slot] = 1;
-    }
+    if (raw.src === SRC_KFUNC) visitKfunc(env, slot, raw.imm);
+    if (raw.src === 0 && helperSleeps(raw.imm)) markSubprogSleeps(env, slot);
     if (raw.src === SRC_SUBPROG) return this.visitCallee(slot, 1);
     if (this.push(slot, slot + 1, FALLTHROUGH)) return true;
     mark(env, slot + 1);
@@ -121,6 +129,7 @@ class Walk {
     env.prunePoint[slot] = 1;
     const target = env.subprogs[env.subprogAt(callee)];
     if (target?.changesPacket === true) markSubprogChangesPacket(env, slot);
+    if (target?.mightSleep === true) markSubprogSleeps(env, slot);
     return this.push(slot, callee, BRANCH);
   }
 
@@ -133,6 +142,17 @@ class Walk {
       slot++;
     }
   }
+}
+
+const callKinds: readonly ('helper' | 'subprog' | 'kfunc')[] = ['helper', 'subprog', 'kfunc'];
+
+function visitKfunc(env: Env, slot: number, id: number): void {
+  const kfunc = findKfunc(env, id);
+  if (kfunc?.iterator?.step === 'next') {
+    env.prunePoint[slot] = env.forceCheckpoint[slot] = env.iteratorSteps[slot] = 1;
+  }
+  if (kfunc?.facts?.flags.includes('sleepable') === true) markSubprogSleeps(env, slot);
+  if (kfunc?.name === 'bpf_xdp_pull_data') markSubprogChangesPacket(env, slot);
 }
 
 function mark(env: Env, slot: number): void {

@@ -1,6 +1,8 @@
 /** What a helper does besides its result: changing the packet's layout ends every pointer into it. */
+import { helperProtos } from '../uapi/helper-protos.ts';
 import { type HelperName, helperName } from '../uapi/helpers.ts';
 import type { Env } from './env.ts';
+import { findKfunc } from './kfuncs.ts';
 import { forEachReg, isPacketOrEnd, setNotInit, setScalar, typeOf } from './regs.ts';
 
 /** bpf_helper_changes_pkt_data */
@@ -43,9 +45,50 @@ export function callsBack(id: number): boolean {
   return name !== undefined && callers.has(name);
 }
 
+/** Kernel functions that call a function of the program while they run, and those that have it called later. */
+const kfuncCallers: ReadonlySet<string> = new Set(['bpf_rbtree_add_impl']);
+const kfuncLater: ReadonlySet<string> = new Set([
+  'bpf_wq_set_callback_impl',
+  'bpf_task_work_schedule_signal_impl',
+  'bpf_task_work_schedule_resume_impl',
+]);
+
+interface CallInsn {
+  readonly kind: 'helper' | 'kfunc' | 'subprog';
+  readonly imm: number;
+}
+
+/** is_sync_callback_calling_insn */
+export function insnCallsBack(env: Env, call: CallInsn): boolean {
+  if (call.kind === 'helper') return callsBack(call.imm);
+  return call.kind === 'kfunc' && kfuncCallers.has(findKfunc(env, call.imm)?.name ?? '');
+}
+
+/** is_async_callback_calling_insn */
+export function insnCallsLater(env: Env, call: CallInsn): boolean {
+  if (call.kind === 'helper') return helperName(call.imm) === 'timer_set_callback';
+  return call.kind === 'kfunc' && kfuncLater.has(findKfunc(env, call.imm)?.name ?? '');
+}
+
+/** Whether what is called later may sleep: timers' functions may not. */
+export function asyncSleeps(env: Env, slot: number): boolean {
+  const insn = env.insns[slot];
+  return insn?.op === 'call' && insn.kind === 'kfunc';
+}
+
 export function helperChangesPacket(id: number): boolean {
   const name = helperName(id);
   return name !== undefined && changers.has(name);
+}
+
+export function helperSleeps(id: number): boolean {
+  const name = helperName(id);
+  return name !== undefined && helperProtos[name]?.sleeps === true;
+}
+
+export function markSubprogSleeps(env: Env, slot: number): void {
+  const subprog = env.subprogs[env.subprogAt(slot)];
+  if (subprog !== undefined) subprog.mightSleep = true;
 }
 
 export function markSubprogChangesPacket(env: Env, slot: number): void {

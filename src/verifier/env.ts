@@ -20,13 +20,14 @@ import { type CtxLayout, contexts } from '../uapi/contexts.ts';
 import type { Errno } from '../uapi/errno.ts';
 import { impliedAttachTypes } from '../uapi/expected-attach.ts';
 import { type ProgTypeName, progTypeName } from '../uapi/prog-types.ts';
+import type { AttachTarget } from './attach-target.ts';
+import { BtfObjects } from './btf-objects.ts';
 import { FactsBuilder } from './facts.ts';
+import type { BadArgs, GlobalArg } from './global-args.ts';
 import { Log, SourceLines } from './log/index.ts';
 import { Loops } from './loops.ts';
-import { setPointer, setScalar, typeOf } from './regs.ts';
 import { StackLiveness } from './stack-liveness.ts';
-import { Frame, MAX_STACK, regAt } from './state/frame.ts';
-import { regTypes } from './state/reg-types.ts';
+import { Frame, MAX_STACK } from './state/frame.ts';
 import { type HistoryEntry, State } from './state/state.ts';
 import type { MapFacts, VerifierInput } from './types.ts';
 
@@ -54,6 +55,15 @@ export interface Subprog {
   changesPacket: boolean;
   /** From BTF: verified by itself, its callers assume nothing of it. */
   isGlobal: boolean;
+  /** Called by helpers; by timers and the like. */
+  isCallback: boolean;
+  isAsync: boolean;
+  mightSleep: boolean;
+  /** Its BTF does not say what it is called with. */
+  unreliable: boolean;
+  /** Its function in the program's BTF, or 0; and its arguments, once somebody asked. */
+  btfId: number;
+  args: readonly GlobalArg[] | BadArgs | undefined;
 }
 
 /** What a two-slot load puts into its register. */
@@ -92,17 +102,21 @@ export class Env {
   readonly attachType: number;
   readonly strictAlignment: boolean;
   readonly testStateFreq: boolean;
-  /** The program may sleep. */
-  readonly sleepable: boolean;
   /** CAP_PERFMON: pointers may leak, and nothing is done against speculation. */
   readonly allowLeaks: boolean;
+  /** Loaded as a program that may sleep; what runs at the moment says `state.sleepable`. */
+  readonly sleepable: boolean;
   btf: Btf | undefined;
+  /** Every BTF that registers have types of. */
+  readonly types: BtfObjects;
+  /** Whether it names an arena: it can have one. */
+  hasArena = false;
+  /** Of programs that are typed by BTF. */
+  target: AttachTarget | undefined;
   lines: SourceLines | undefined;
   readonly maps: MapFacts[] = [];
   /** Those of `maps` that the program names; inner maps come after them. */
   namedMaps = 0;
-  /** By subprogram: what the arguments of a global function are. */
-  readonly globalArgs = new Map<number, readonly ('scalar' | 'ctx' | 'any')[]>();
   readonly wideLoads = new Map<number, WideLoad>();
   subprogs: Subprog[] = [];
   /** Slots where states are remembered and compared; where history is kept; where a state is forced. */
@@ -126,8 +140,6 @@ export class Env {
   readonly seen: Uint8Array;
   readonly facts: FactsBuilder;
 
-  /** What the log says of the entry's signature first. */
-  mainWarning = '';
   readonly stackLiveness: StackLiveness = new StackLiveness(this);
 
   /** Where the exploration stands. */
@@ -137,6 +149,8 @@ export class Env {
   pending: Pending[] = [];
   checkpoints: (Checkpoint[] | undefined)[] = [];
   history: HistoryEntry | undefined = undefined;
+  /** Set by an instruction that throws an exception. */
+  threw = false;
   /** Set by an instruction that returns from its subprogram without an exit. */
   returnNow = false;
   /** By slot: what the addition there does to pointers, for loaders that must not speculate. */
@@ -155,12 +169,12 @@ export class Env {
   message: string | undefined;
   /** A load that passes and cannot be rewritten to one of the kernel's own structs. */
   unconvertible = false;
+  /** The subprogram that an exception ends the program with, or -1. */
+  exceptionCallback = -1;
   /** A reachable call of no kernel function. */
   missingKfunc = false;
   readonly calledGlobals = new Set<number>();
   readonly verifiedGlobals = new Set<number>();
-  /** Global functions with arguments of kinds that are not modelled: calling one is refused. */
-  readonly unsupportedGlobals = new Set<number>();
   readonly loops: Loops = new Loops(this);
   /** Paths kept by `loops`. */
   backedges = 0;
@@ -217,6 +231,7 @@ export class Env {
     this.fences = bytes(17);
     this.seen = bytes(18);
     this.facts = new FactsBuilder(count);
+    this.types = new BtfObjects(input.kernelBtf);
   }
 
   /** Read the program's BTF, if it has one; false where it is no BTF. */
@@ -274,33 +289,6 @@ export class Env {
     const inner = map.innerMap as MapFacts;
     const known = this.maps.indexOf(inner);
     return known >= 0 ? known : this.maps.push(inner) - 1;
-  }
-
-  /** Arguments of a function that is verified by itself: numbers, or the context. */
-  setGlobalArgs(index: number): void {
-    const args = this.globalArgs.get(index) ?? [];
-    args.forEach((kind, i) => {
-      if (kind === 'ctx') setPointer(this.frame, regAt(i + 1), regTypes.ctx);
-      else setScalar(this.frame, regAt(i + 1));
-    });
-  }
-
-  checkGlobalArgs(index: number): void {
-    if (this.unsupportedGlobals.has(index)) {
-      const name = this.subprogs[index]?.name ?? '';
-      this.reject('EINVAL', `Caller passes invalid args into func#${index} ('${name}')`);
-    }
-    const args = this.globalArgs.get(index) ?? [];
-    args.forEach((kind, i) => {
-      const r = regAt(i + 1);
-      const type = typeOf(this.frame, r);
-      this.touchReg(i + 1);
-      if (kind === 'ctx' ? type === regTypes.ctx : type === regTypes.scalar) return;
-      if (kind === 'any' && type !== regTypes.notInit && this.allowLeaks) return;
-      this.write(kind === 'ctx' ? `arg#${i} expects pointer to ctx\n` : `R${i + 1} is not a scalar\n`);
-      const name = this.subprogs[index]?.name ?? '';
-      this.reject('EINVAL', `Caller passes invalid args into func#${index} ('${name}')`);
-    });
   }
 
   touchReg(reg: number): void {

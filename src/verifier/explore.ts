@@ -6,11 +6,13 @@
 import { Bug } from '../base/index.ts';
 import type { Insn } from '../isa/index.ts';
 import type { Errno } from '../uapi/errno.ts';
+import { helpers } from '../uapi/helpers.ts';
 import { doAlu } from './alu.ts';
 import { callSubprog, returnFromSubprog } from './calls.ts';
 import { checkRead } from './checks.ts';
 import { type Env, Rejection } from './env.ts';
 import { checkReturn } from './exit.ts';
+import { describeArgs, globalArgs, setGlobalArgs } from './global-args.ts';
 import { callHelper } from './helper-call.ts';
 import { pushHistory } from './history.ts';
 import { doJump } from './jumps.ts';
@@ -20,9 +22,10 @@ import { doMayGoto } from './may-goto.ts';
 import { doAtomic, doLoad, doPacketLoad, doStore, doWideLoad } from './memory-insns.ts';
 import { insnText, printChanges, printLine, printState } from './print.ts';
 import { checkNothingHeld } from './references.ts';
-import { newFrame, setPointer } from './regs.ts';
+import { newFrame, setPointer, word } from './regs.ts';
 import { invalidText, readsFirst } from './reserved.ts';
 import { regAt } from './state/frame.ts';
+import { REF_OBJ_ID } from './state/layout.ts';
 import { regTypes } from './state/reg-types.ts';
 import { State } from './state/state.ts';
 import { isVisited } from './visited.ts';
@@ -33,6 +36,8 @@ export const MAX_PROCESSED = 1_000_000;
 export function explore(env: Env, index: number): void {
   const state = new State();
   state.frames.push(newFrame(0, { callsite: -1, subprog: index }));
+  state.sleepable = env.sleepable;
+  state.frame.inExceptionCallback = index === env.exceptionCallback;
   env.state = state;
   env.pending = [];
   env.checkpoints = [];
@@ -43,12 +48,31 @@ export function explore(env: Env, index: number): void {
   env.touchAll();
   env.lines?.restart();
   if (index === 0) {
+    if (env.btf !== undefined && (env.subprogs[0]?.btfId ?? 0) !== 0) describeMain(env);
     setPointer(state.frame, regAt(1), regTypes.ctx);
-    env.write(env.mainWarning);
-  } else env.setGlobalArgs(index);
+  } else beginGlobal(env, index);
   walk(env);
   for (const list of env.checkpoints) for (const checkpoint of list ?? []) checkpoint.state.release();
   if (!env.log.verbose) env.log.resetTo(0);
+}
+
+/** The entry's signature is only looked at; one that does not fit is said and ignored. */
+function describeMain(env: Env): void {
+  const args = describeArgs(env, env.subprogs[0]?.btfId ?? 0, true);
+  if ('errno' in args && args.message !== '') env.write(`${args.message}\n`);
+}
+
+function beginGlobal(env: Env, index: number): void {
+  const args = globalArgs(env, index);
+  if ('errno' in args) {
+    if (args.message !== '') env.write(`${args.message}\n`);
+    env.fail(args.errno);
+    return;
+  }
+  if (index === env.exceptionCallback && (args.length !== 1 || args[0]?.kind !== 'scalar')) {
+    env.reject('EINVAL', 'exception cb only supports single integer argument');
+  }
+  setGlobalArgs(env, args);
 }
 
 function walk(env: Env): void {
@@ -150,6 +174,11 @@ function step(env: Env): Outcome {
   if (insn.op === 'exit') return doExit(env);
   doInsn(env, insn);
   if (stores) env.stackLiveness.commit(env.state, env.insn);
+  if (env.threw) {
+    env.threw = false;
+    checkNothingHeld(env, { where: 'bpf_throw', locks: true, exception: true });
+    return 'ended';
+  }
   if (env.returnNow) {
     returnFromSubprog(env);
     return 'on';
@@ -205,7 +234,25 @@ function doInsn(env: Env, insn: Exclude<Insn, { op: 'exit' }>): void {
   }
 }
 
+/** Kernel functions that may be called while a lock is held (kfunc_spin_allowed). */
+const underLock =
+  /^(bpf_(list|rbtree)_.*|bpf_refcount_acquire_impl|bpf_iter_num_.*|bpf_res_spin_.*|bpf_arena_.*|bpf_stream_vprintk_impl)$/;
+
+function mayCallLocked(env: Env, insn: Extract<Insn, { op: 'call' }>): boolean {
+  switch (insn.kind) {
+    case 'helper':
+      return insn.imm === helpers.spin_unlock.id || insn.imm === helpers.kptr_xchg.id;
+    case 'kfunc':
+      return underLock.test(findKfunc(env, insn.imm)?.name ?? '');
+    case 'subprog':
+      return true;
+  }
+}
+
 function doCall(env: Env, insn: Extract<Insn, { op: 'call' }>): void {
+  if (env.state.locks > 0 && !mayCallLocked(env, insn)) {
+    env.reject('EINVAL', 'function calls are not allowed while holding a lock');
+  }
   switch (insn.kind) {
     case 'helper':
       callHelper(env, insn.imm);
@@ -216,20 +263,27 @@ function doCall(env: Env, insn: Extract<Insn, { op: 'call' }>): void {
     case 'kfunc': {
       const kfunc = findKfunc(env, insn.imm);
       if (kfunc === undefined) env.missingKfunc = true;
-      else callKfunc(env, kfunc);
+      else if (callKfunc(env, kfunc)) env.threw = true;
       return;
     }
   }
 }
 
 function doExit(env: Env): Outcome {
-  if (env.state.curFrame > 0) {
+  const inner = env.state.curFrame > 0;
+  const where = 'BPF_EXIT instruction in main prog';
+  checkNothingHeld(env, { where, locks: !inner, returned: returnedReference(env) });
+  if (inner) {
     returnFromSubprog(env);
     return 'returned';
   }
-  checkNothingHeld(env, 'BPF_EXIT instruction in main prog');
   checkReturn(env);
   return 'ended';
+}
+
+/** The kernel takes over an object that a member of a struct of functions returns. */
+function returnedReference(env: Env): number {
+  return env.progType === 'struct_ops' ? word(env.frame, regAt(0), REF_OBJ_ID) : 0;
 }
 
 /** A path has ended: checkpoints that it came through may be complete now (update_branch_counts). */

@@ -4,42 +4,39 @@
  */
 import type { ArgKind, HelperProto } from '../uapi/helper-protos.ts';
 import type { HelperName } from '../uapi/helpers.ts';
-import { checkAlignment, checkUnmoved } from './alignment.ts';
+import { checkAlignment } from './alignment.ts';
+import { typeRef } from './btf-access.ts';
+import { KERNEL, type TypeRef } from './btf-objects.ts';
 import { checkRead, isSecret } from './checks.ts';
 import { checkConstString } from './const-string.ts';
 import { isConst } from './domain/index.ts';
+import { dynptrFacts, dynptrKinds, dynptrPlace } from './dynptr.ts';
+import { processDynptr } from './dynptr-args.ts';
 import type { Env } from './env.ts';
+import { type Field, mapBtf } from './fields.ts';
+import { inTreeCallback } from './graph.ts';
+import { checkHelperMemory, checkOffset, checkSize, type RawMemory } from './helper-memory.ts';
+import { isKptr, matchKptr } from './kptr.ts';
+import { processLock } from './locks.ts';
 import { constantKey } from './map-key.ts';
-import {
-  checkMapKey,
-  checkMapValue,
-  checkMem,
-  checkPacket,
-  isArrayMap,
-  type MemoryUse,
-  mayUsePacket,
-} from './memory.ts';
+import { isArrayMap, mayUsePacket } from './memory.ts';
+import { fieldsBehind } from './objects.ts';
 import { markPrecise, markSlotPrecise } from './precision.ts';
 import { isNull, isPacket, typeOf, word } from './regs.ts';
-import { checkStackRange } from './stack.ts';
-import { regAt } from './state/frame.ts';
-import { AUX0, OFF, REF_OBJ_ID, SMIN, TNUM_VALUE, UMAX, UMIN } from './state/layout.ts';
-import { baseType, type RegType, regTypeName, regTypes, typeFlags } from './state/reg-types.ts';
-
-const MAX_SIZE = 1n << 29n;
+import { frameAt } from './stack-objects.ts';
+import { regAt, spilledAt } from './state/frame.ts';
+import { AUX0, AUX1, OFF, REF_OBJ_ID, TNUM_VALUE, UMAX } from './state/layout.ts';
+import { baseType, mayBeNull, type RegType, regTypeName, regTypes, typeFlags } from './state/reg-types.ts';
+import { processTimer } from './timers.ts';
 
 /** What the arguments said, for the return value (struct bpf_call_arg_meta). */
-export interface CallFacts {
+export interface CallFacts extends RawMemory {
   readonly helper: HelperName;
-  /** Index of the map, or -1. */
+  /** Index of the map, or -1; and what tells inner maps apart. */
   map: number;
+  mapUid: number;
   /** The key where it is a known constant, or -1. */
   constKey: bigint;
-  /** Stack memory that the helper fills: the register and how many bytes. */
-  rawReg: number;
-  rawSize: number;
-  /** Whether the memory argument before a size is written whole. */
-  raw: boolean;
   refObjId: number;
   releaseReg: number;
   memSize: number;
@@ -47,8 +44,20 @@ export interface CallFacts {
   callback: number;
   /** The largest size passed, which bounds some results. */
   sizeMax: bigint;
+  /** The place that a kernel pointer is exchanged with, and the BTF that it is described by. */
+  kptr: { readonly field: Field; readonly map: number; readonly object: number } | undefined;
+  /** The type of a variable that every CPU has. */
+  percpu: TypeRef | undefined;
+  /** The dynptr that is read from, for its slices. */
+  dynptrId: number;
 }
 
+const pointers: readonly RegType[] = [
+  regTypes.btfId,
+  regTypes.btfId | typeFlags.trusted,
+  regTypes.btfId | typeFlags.rcu,
+];
+const dynptrs: readonly RegType[] = [regTypes.stack, regTypes.constDynptr];
 const memory: readonly RegType[] = [
   regTypes.stack,
   regTypes.packet,
@@ -65,7 +74,9 @@ const socksByBtf: readonly RegType[] = [...socks, regTypes.btfId, regTypes.btfId
 const scalar: readonly RegType[] = [regTypes.scalar];
 
 /** The types that each kind of argument takes, in the order in which the log lists them. */
-const accepted: Readonly<Record<Exclude<ArgKind, 'any'>, readonly RegType[]>> = {
+type NamedKind = Exclude<ArgKind, 'any' | `btf:${string}` | `btfOrNull:${string}`>;
+
+const accepted: Readonly<Record<NamedKind, readonly RegType[]>> = {
   ctx: [regTypes.ctx],
   ctxOrNull: [regTypes.ctx],
   mapPtr: [regTypes.constMapPtr],
@@ -91,11 +102,46 @@ const accepted: Readonly<Record<Exclude<ArgKind, 'any'>, readonly RegType[]>> = 
   socketArgOrNull: [regTypes.socket],
   releaseSockCommon: socksByBtf,
   releaseRingbufMem: [regTypes.mem | typeFlags.ringbuf],
-  spinLock: [regTypes.mapValue],
+  spinLock: [regTypes.mapValue, regTypes.btfId | typeFlags.alloc],
+  timer: [regTypes.mapValue],
+  kptr: [
+    regTypes.mapValue,
+    regTypes.btfId | typeFlags.alloc,
+    regTypes.btfId | typeFlags.alloc | typeFlags.rcu,
+    regTypes.btfId | typeFlags.alloc | typeFlags.nonOwnRef,
+    regTypes.btfId | typeFlags.alloc | typeFlags.nonOwnRef | typeFlags.rcu,
+  ],
+  kptrNew: pointers,
+  percpuBtf: [
+    regTypes.btfId | typeFlags.percpu,
+    regTypes.btfId | typeFlags.percpu | typeFlags.rcu,
+    regTypes.btfId | typeFlags.percpu | typeFlags.trusted,
+  ],
+  dynptrRead: dynptrs,
+  dynptrWrite: dynptrs,
+  'dynptrUninit:local': dynptrs,
+  'dynptrUninit:ringbuf': dynptrs,
+  'dynptrRelease:ringbuf': dynptrs,
+  allocSizeOrZero: scalar,
   constStr: [regTypes.mapValue],
   func: [regTypes.func],
   stackOrNull: [regTypes.stack],
 };
+
+function typesFor(kind: Exclude<ArgKind, 'any'>): readonly RegType[] {
+  return isNamed(kind) ? accepted[kind] : pointers;
+}
+
+function isNamed(kind: Exclude<ArgKind, 'any'>): kind is NamedKind {
+  return !kind.startsWith('btf:') && !kind.startsWith('btfOrNull:');
+}
+
+const release: ReadonlySet<ArgKind> = new Set([
+  'releaseSockCommon',
+  'releaseRingbufMem',
+  'kptrNew',
+  'dynptrRelease:ringbuf',
+]);
 
 const nullable: ReadonlySet<ArgKind> = new Set([
   'ctxOrNull',
@@ -105,7 +151,9 @@ const nullable: ReadonlySet<ArgKind> = new Set([
   'stackOrNull',
   'sockBtfOrNull',
   'socketArgOrNull',
+  'kptrNew',
 ]);
+const mayTakeNull = (kind: ArgKind): boolean => nullable.has(kind) || kind.startsWith('btfOrNull:');
 const written: ReadonlySet<ArgKind> = new Set(['memUninit', 'memOrNullUninit', 'memRw', 'mapValueUninit']);
 const uninit: ReadonlySet<ArgKind> = new Set(['memUninit', 'memOrNullUninit', 'mapValueUninit']);
 /** Only these read: a read-only pointer will do. */
@@ -119,16 +167,17 @@ const readOnly: ReadonlySet<ArgKind> = new Set([
 ]);
 
 export function checkArgs(env: Env, proto: HelperProto, facts: CallFacts): void {
-  for (let i = 0; i < proto.args.length; i++) checkArg(env, { proto, index: i }, facts);
+  const kinds = proto.args;
+  for (let i = 0; i < kinds.length; i++) checkArg(env, { kinds, index: i }, facts);
 }
 
 interface Arg {
-  readonly proto: HelperProto;
+  readonly kinds: readonly ArgKind[];
   readonly index: number;
 }
 
 function checkArg(env: Env, arg: Arg, facts: CallFacts): void {
-  const kind = arg.proto.args[arg.index] as ArgKind;
+  const kind = arg.kinds[arg.index] as ArgKind;
   const reg = arg.index + 1;
   checkRead(env, reg);
   if (kind === 'any') {
@@ -140,20 +189,39 @@ function checkArg(env: Env, arg: Arg, facts: CallFacts): void {
   if (isPacket(typeOf(frame, r)) && !mayPassPacket(env, facts.helper)) {
     env.reject('EACCES', 'helper access to the packet is not allowed');
   }
-  const isNullArg = isNull(frame, r) && nullable.has(kind);
-  if (!isNullArg) {
-    checkType(env, { kind, reg });
-    checkOffset(env, { kind, reg });
+  const isRelease = release.has(kind);
+  if (!(isNull(frame, r) && mayTakeNull(kind))) {
+    checkType(env, { kind, reg }, facts);
+    checkOffset(env, { reg, release: isRelease, kind: kind.startsWith('dynptr') ? 'dynptr' : 'other' });
   }
-  if (kind === 'releaseSockCommon' || kind === 'releaseRingbufMem') {
-    if (word(frame, r, REF_OBJ_ID) === 0 && !isNull(frame, r)) {
-      env.reject('EINVAL', `R${reg} must be referenced when passed to release function`);
-    }
+  if (isRelease) {
+    checkReleased(env, kind, reg);
     facts.releaseReg = reg;
   }
   const ref = word(frame, r, REF_OBJ_ID);
-  if (ref !== 0) facts.refObjId = ref;
+  if (ref !== 0 && kind !== 'kptr') facts.refObjId = ref;
   checkValue(env, { ...arg, kind, reg }, facts);
+}
+
+/** What is given back was acquired. */
+function checkReleased(env: Env, kind: ArgKind, reg: number): void {
+  const r = regAt(reg);
+  const file = env.frame;
+  if (kind === 'dynptrRelease:ringbuf') {
+    if (typeOf(file, r) !== regTypes.stack) {
+      env.reject('EINVAL', 'cannot release unowned const bpf_dynptr');
+    }
+    const place = dynptrPlace(env, reg);
+    const ref =
+      place === undefined || place.beyond
+        ? 0
+        : word(frameAt(env, place.frame), spilledAt(place.slot), REF_OBJ_ID);
+    if (ref === 0) env.reject('EINVAL', `arg ${reg} is an unacquired reference`);
+    return;
+  }
+  if (word(file, r, REF_OBJ_ID) === 0 && !isNull(file, r)) {
+    env.reject('EINVAL', `R${reg} must be referenced when passed to release function`);
+  }
 }
 
 /** Helpers that may be given packet memory (pkt_access), besides needing the type's right to packets. */
@@ -179,46 +247,89 @@ function mayPassPacket(env: Env, helper: HelperName): boolean {
   return mayUsePacket(env, false) && packetHelpers.has(helper);
 }
 
-function checkType(env: Env, arg: { kind: Exclude<ArgKind, 'any'>; reg: number }): void {
+function checkType(
+  env: Env,
+  arg: { readonly kind: Exclude<ArgKind, 'any'>; readonly reg: number },
+  facts: CallFacts,
+): void {
   const { kind, reg } = arg;
   const actual = typeOf(env.frame, regAt(reg));
   let type = actual;
   if (readOnly.has(kind)) type &= ~typeFlags.rdonly;
-  if (nullable.has(kind)) type &= ~typeFlags.maybeNull;
-  const types = accepted[kind];
-  if (types.includes(type)) return;
+  if (mayTakeNull(kind)) type &= ~typeFlags.maybeNull;
+  const types = typesFor(kind);
+  if (types === memory) type &= ~dynptrMemory;
+  if (kind === 'kptrNew') type &= ~(typeFlags.alloc | typeFlags.percpu);
+  if (!types.includes(type)) {
+    env.reject(
+      'EACCES',
+      `R${reg} type=${regTypeName(actual)} expected=${types.map((one) => regTypeName(one)).join(', ')}`,
+    );
+  }
+  if (baseType(actual) === regTypes.btfId) checkStruct(env, { kind, reg, type: actual }, facts);
+}
+
+/** A trusted pointer to a struct of the kernel, as functions of the program ask for it. */
+export function checkStructArg(
+  env: Env,
+  arg: { readonly reg: number; readonly id: number; readonly mayBeNull: boolean },
+): void {
+  const { reg, id } = arg;
+  const actual = typeOf(env.frame, regAt(reg));
+  const type = arg.mayBeNull ? actual & ~typeFlags.maybeNull : actual;
+  if (!pointers.includes(type)) {
+    env.reject(
+      'EACCES',
+      `R${reg} type=${regTypeName(actual)} expected=${pointers.map((one) => regTypeName(one)).join(', ')}`,
+    );
+  }
+  const given = typeRef(env.frame, regAt(reg));
+  const wanted = { object: KERNEL, id };
+  if (env.types.matches({ ...given, off: word(env.frame, regAt(reg), OFF) }, wanted, false)) return;
   env.reject(
     'EACCES',
-    `R${reg} type=${regTypeName(actual)} expected=${types.map((one) => regTypeName(one)).join(', ')}`,
+    `R${reg} is of type ${env.types.name(given)} but ${env.types.name(wanted)} is expected`,
   );
 }
 
-const anyOffset: ReadonlySet<number> = new Set([
-  regTypes.stack,
-  regTypes.packet,
-  regTypes.packetMeta,
-  regTypes.mapKey,
-  regTypes.mapValue,
-  regTypes.mem,
-  regTypes.buf,
-  regTypes.scalar,
-]);
+/** DYNPTR_TYPE_FLAG_MASK: memory is memory, whatever dynptr it is a slice of. */
+const dynptrMemory =
+  typeFlags.dynptrLocal |
+  typeFlags.dynptrRingbuf |
+  typeFlags.dynptrSkb |
+  typeFlags.dynptrXdp |
+  typeFlags.dynptrSkbMeta;
 
-/** check_func_arg_reg_off */
-function checkOffset(env: Env, arg: { kind: ArgKind; reg: number }): void {
-  const type = typeOf(env.frame, regAt(arg.reg));
-  if (arg.kind === 'releaseSockCommon' || arg.kind === 'releaseRingbufMem') {
-    if (word(env.frame, regAt(arg.reg), OFF) !== 0) {
-      env.reject(
-        'EINVAL',
-        `R${arg.reg} must have zero offset when passed to release func or trusted arg to kfunc`,
-      );
-    }
-    checkUnmoved(env, arg.reg);
+/** The struct that a pointer is to is the one that the argument is of. */
+function checkStruct(
+  env: Env,
+  arg: { readonly kind: Exclude<ArgKind, 'any'>; readonly reg: number; readonly type: RegType },
+  facts: CallFacts,
+): void {
+  const { kind, reg, type } = arg;
+  if (typesFor(kind) === memory) {
+    if (readOnly.has(kind)) return;
+    env.reject(
+      'EACCES',
+      `bpf_${facts.helper}() may write into memory pointed by R${reg} type=${regTypeName(type)}`,
+    );
+  }
+  if (kind === 'percpuBtf' || kind === 'spinLock' || kind === 'kptr') return;
+  if (mayBeNull(type) && (!mayTakeNull(kind) || release.has(kind))) {
+    env.reject('EACCES', `Possibly NULL pointer passed to helper arg${reg}`);
+  }
+  if (kind === 'kptrNew') {
+    if (facts.kptr === undefined) return;
+    const { field, object } = facts.kptr;
+    const btf = env.types.at(object);
+    if (btf !== undefined) matchKptr(env, { btf, field, reg }, 'EACCES');
     return;
   }
-  if (anyOffset.has(baseType(type))) return;
-  checkUnmoved(env, arg.reg, baseType(type) === regTypes.btfId);
+  const name = kind.startsWith('btf') ? kind.slice(kind.indexOf(':') + 1) : 'sock_common';
+  const given = typeRef(env.frame, regAt(reg));
+  const wanted = { object: KERNEL, id: env.types.kernelStruct(name) };
+  if (env.types.matches({ ...given, off: word(env.frame, regAt(reg), OFF) }, wanted, false)) return;
+  env.reject('EACCES', `R${reg} is of type ${env.types.name(given)} but ${name} is expected`);
 }
 
 function checkValue(env: Env, arg: Arg & { kind: ArgKind; reg: number }, facts: CallFacts): void {
@@ -226,8 +337,43 @@ function checkValue(env: Env, arg: Arg & { kind: ArgKind; reg: number }, facts: 
   const frame = env.frame;
   const r = regAt(reg);
   switch (kind) {
-    case 'mapPtr':
+    case 'mapPtr': {
+      const uid = word(frame, r, AUX1);
+      if (facts.map >= 0 && (facts.map !== word(frame, r, AUX0) || facts.mapUid !== uid)) {
+        env.reject(
+          'EINVAL',
+          `timer pointer in R1 map_uid=${facts.mapUid} doesn't match map pointer in R2 map_uid=${uid}`,
+        );
+      }
       facts.map = word(frame, r, AUX0);
+      facts.mapUid = uid;
+      return;
+    }
+    case 'spinLock':
+      if (inTreeCallback(env)) env.reject('EACCES', "can't spin_{lock,unlock} in rbtree cb");
+      processLock(env, { reg, kind: 'spinLock', locks: facts.helper === 'spin_lock' });
+      return;
+    case 'timer': {
+      const { map, uid } = processTimer(env, reg);
+      facts.map = map;
+      facts.mapUid = uid;
+      return;
+    }
+    case 'kptr':
+      processKptr(env, reg, facts);
+      return;
+    case 'percpuBtf':
+      facts.percpu = typeRef(frame, r);
+      return;
+    case 'dynptrRead':
+    case 'dynptrWrite':
+    case 'dynptrUninit:local':
+    case 'dynptrUninit:ringbuf':
+    case 'dynptrRelease:ringbuf':
+      processHelperDynptr(env, { kind, reg }, facts);
+      return;
+    case 'constStr':
+      checkConstString(env, reg);
       return;
     case 'func':
       facts.callback = word(frame, r, AUX0);
@@ -271,24 +417,67 @@ function checkValue(env: Env, arg: Arg & { kind: ArgKind; reg: number }, facts: 
     }
     case 'size':
     case 'sizeOrZero': {
-      const before = arg.proto.args[arg.index - 1] as ArgKind;
+      const before = arg.kinds[arg.index - 1] as ArgKind;
+      facts.sizeMax = frame.u64[r + UMAX] as bigint;
       checkSize(env, { reg, write: written.has(before), zeroOk: kind === 'sizeOrZero' }, facts);
       return;
     }
     case 'allocSize':
+    case 'allocSizeOrZero':
       if (!isConst(frame, r)) env.reject('EACCES', `R${reg} is not a known constant'`);
       facts.memSize = Number(BigInt.asUintN(32, frame.u64[r + TNUM_VALUE] as bigint));
       markPrecise(env, reg);
       return;
-    case 'constStr':
-      checkConstString(env, reg);
-      return;
-    case 'spinLock':
-      env.reject('EINVAL', `arguments of ${facts.helper} are not supported`);
-      return;
     default:
       return;
   }
+}
+
+/** Where a kernel pointer is exchanged (process_kptr_func). */
+function processKptr(env: Env, reg: number, facts: CallFacts): void {
+  const file = env.frame;
+  const r = regAt(reg);
+  const isMap = baseType(typeOf(file, r)) === regTypes.mapValue;
+  const map = isMap ? env.map(word(file, r, AUX0)) : undefined;
+  const btf = map === undefined ? undefined : mapBtf(map);
+  if (map !== undefined && btf === undefined) {
+    env.reject('EINVAL', `map '${map.name}' has to have BTF in order to use bpf_kptr_xchg`);
+  }
+  if (!isConst(file, r)) {
+    env.reject('EINVAL', `R${reg} doesn't have constant offset. kptr has to be at the constant offset`);
+  }
+  const fields = fieldsBehind(env, file, r).filter((field) => isKptr(field) && field.kind !== 'uptr');
+  if (fields.length === 0) env.reject('EINVAL', `R${reg} has no valid kptr`);
+  const off = word(file, r, OFF) + Number(file.i64[r + TNUM_VALUE]);
+  const field = fields.find((one) => one.offset === off);
+  if (field === undefined) env.reject('EACCES', `off=${off} doesn't point to kptr`);
+  if (field.kind === 'kptrUntrusted') env.reject('EACCES', `off=${off} kptr isn't referenced kptr`);
+  facts.kptr = {
+    field,
+    map: isMap ? word(file, r, AUX0) : -1,
+    object: btf === undefined ? word(file, r, AUX1) : env.types.numberOf(btf),
+  };
+}
+
+function processHelperDynptr(env: Env, arg: { kind: ArgKind; reg: number }, facts: CallFacts): void {
+  const { kind, reg } = arg;
+  const uninit = kind.startsWith('dynptrUninit');
+  processDynptr(env, {
+    reg,
+    uninit,
+    kind:
+      kind === 'dynptrUninit:local'
+        ? dynptrKinds.local
+        : kind.endsWith(':ringbuf')
+          ? dynptrKinds.ringbuf
+          : undefined,
+    readOnly: kind === 'dynptrRead',
+    cloneOf: 0,
+  });
+  if (facts.helper !== 'dynptr_data') return;
+  const { id, refObjId } = dynptrFacts(env, reg);
+  facts.dynptrId = id;
+  facts.refObjId = refObjId;
 }
 
 function checkKey(env: Env, reg: number, facts: CallFacts): void {
@@ -301,67 +490,4 @@ function checkKey(env: Env, reg: number, facts: CallFacts): void {
     size: map.keySize,
     precise: (frame, slot) => markSlotPrecise(env, frame, slot),
   });
-}
-
-/** check_mem_size_reg */
-function checkSize(env: Env, size: { reg: number; write: boolean; zeroOk: boolean }, facts: CallFacts): void {
-  const { reg } = size;
-  const frame = env.frame;
-  const r = regAt(reg);
-  const umax = frame.u64[r + UMAX] as bigint;
-  const umin = frame.u64[r + UMIN] as bigint;
-  facts.sizeMax = umax;
-  const raw = facts.raw && isConst(frame, r);
-  if ((frame.i64[r + SMIN] as bigint) < 0n) {
-    env.reject('EACCES', `R${reg} min value is negative, either use unsigned or 'var &= const'`);
-  }
-  if (umin === 0n && !size.zeroOk) {
-    env.reject('EACCES', `R${reg} invalid zero-sized read: u64=[${umin},${umax}]`);
-  }
-  if (umax >= MAX_SIZE) {
-    env.reject('EACCES', `R${reg} unbounded memory access, use 'var &= const' or 'if (var < const)'`);
-  }
-  const use = { reg: reg - 1, size: Number(umax), write: size.write, zeroOk: size.zeroOk };
-  facts.raw = raw;
-  checkHelperMemory(env, use, facts);
-  markPrecise(env, reg);
-}
-
-/** check_helper_mem_access */
-function checkHelperMemory(
-  env: Env,
-  use: { reg: number; size: number; write: boolean; zeroOk: boolean },
-  facts: CallFacts,
-): void {
-  const { reg, size, write, zeroOk } = use;
-  const r = regAt(reg);
-  const frame = env.frame;
-  const type = typeOf(frame, r);
-  const full: MemoryUse = { reg, off: 0, size, write, zeroOk, byHelper: true };
-  switch (baseType(type)) {
-    case regTypes.packet:
-    case regTypes.packetMeta:
-      checkPacket(env, full);
-      return;
-    case regTypes.mapKey:
-      checkMapKey(env, full);
-      return;
-    case regTypes.mapValue:
-      checkMapValue(env, full);
-      return;
-    case regTypes.mem:
-      checkMem(env, full);
-      return;
-    case regTypes.stack: {
-      if (size === 0 && !zeroOk) env.reject('EACCES', 'invalid zero-sized read');
-      const raw = checkStackRange(env, { reg, off: word(frame, r, OFF), size, write, raw: facts.raw });
-      if (!raw) return;
-      facts.rawReg = reg;
-      facts.rawSize = size;
-      return;
-    }
-    default:
-      if (zeroOk && size === 0 && isNull(frame, r)) return;
-      env.reject('EACCES', `R${reg} type=${regTypeName(type)} expected=${regTypeName(regTypes.stack)}`);
-  }
 }

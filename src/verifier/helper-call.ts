@@ -1,24 +1,38 @@
 /** A call of a helper: may this program make it, with these arguments, and what comes back (check_helper_call). */
+import { resolvedType, sizeOf } from '../btf/index.ts';
+import { attachTypes } from '../uapi/attach-types.ts';
 import { helperAllowed } from '../uapi/helper-access.ts';
 import { type HelperProto, helperProto, type ReturnKind } from '../uapi/helper-protos.ts';
 import { type HelperName, helperName, helpers } from '../uapi/helpers.ts';
 import { mapTypeName, mapTypes } from '../uapi/map-types.ts';
 import { pushBranch } from './branches.ts';
+import { setBtfPointer } from './btf-access.ts';
+import { KERNEL } from './btf-objects.ts';
 import { callBack } from './callbacks.ts';
 import { checkSnprintf } from './const-string.ts';
 import { isConst, syncBounds } from './domain/index.ts';
+import { dynptrFacts, dynptrKinds, releaseDynptr } from './dynptr.ts';
 import { forgetPackets, helperChangesPacket } from './effects.ts';
-import type { Env } from './env.ts';
+import type { Env, Subprog } from './env.ts';
+import { pointee } from './fields.ts';
 import { type CallFacts, checkArgs } from './helper-args.ts';
 import { helperTakesMap } from './map-compat.ts';
 import { isArrayMap, RDONLY_PROG } from './memory.ts';
+import { mayHoldLock } from './objects.ts';
 import { markPrecise } from './precision.ts';
-import { acquireReference, checkNothingHeld, releaseReference } from './references.ts';
-import { isNull, isScalar, setNotInit, setPointer, setScalar, word } from './regs.ts';
+import {
+  acquireReference,
+  checkNothingHeld,
+  dropReference,
+  invalidate,
+  releaseReference,
+} from './references.ts';
+import { forEachReg, isNull, isScalar, setNotInit, setPointer, setScalar, typeOf, word } from './regs.ts';
 import { clobberStack } from './stack.ts';
 import { regAt } from './state/frame.ts';
 import {
   AUX0,
+  AUX1,
   ID,
   OFF,
   REF_OBJ_ID,
@@ -33,7 +47,8 @@ import {
   UMAX,
   UMIN,
 } from './state/layout.ts';
-import { mayBeNull, type RegType, regTypes, typeFlags } from './state/reg-types.ts';
+import { mayBeNull, type RegType, regTypeName, regTypes, typeFlags } from './state/reg-types.ts';
+import { inRcu } from './trust.ts';
 
 const CALLER_SAVED = 6;
 const MAX_ERRNO = 4095;
@@ -49,12 +64,23 @@ const acquirers: ReadonlySet<HelperName> = new Set([
   'sk_lookup_udp',
   'skc_lookup_tcp',
   'ringbuf_reserve',
+  'kptr_xchg',
 ]);
 /** Results that are the same object as the argument. */
-const casts: ReadonlySet<HelperName> = new Set(['tcp_sock', 'sk_fullsock']);
+const casts: ReadonlySet<HelperName> = new Set([
+  'tcp_sock',
+  'sk_fullsock',
+  'skc_to_tcp_sock',
+  'skc_to_tcp6_sock',
+  'skc_to_udp6_sock',
+  'skc_to_mptcp_sock',
+  'skc_to_tcp_timewait_sock',
+  'skc_to_tcp_request_sock',
+]);
 /** Results that are a length of at most the size passed, or an error. */
 const lengths: ReadonlySet<HelperName> = new Set([
   'get_stack',
+  'get_task_stack',
   'probe_read_str',
   'probe_read_kernel_str',
   'probe_read_user_str',
@@ -81,16 +107,46 @@ function prototypeOf(env: Env, id: number): { name: HelperName; proto: HelperPro
   const privileged =
     (proto?.perfmon !== true || perfmon || tracing.has(env.progType ?? '')) &&
     (bpf || proto?.perfmon !== true);
-  if (proto === undefined || !helperAllowed(name, env.progType) || !privileged) {
+  const program = { type: env.progType, attachType: env.attachType };
+  if (proto === undefined || !helperAllowed(name, program) || !privileged) {
     return env.reject('EINVAL', `program of this type cannot use helper bpf_${name}#${id}`);
   }
   if (proto.gpl === true && !env.input.gplCompatible) {
     env.reject('EINVAL', 'cannot call GPL-restricted function from non-GPL compatible program');
   }
-  if (proto.sleeps === true && !env.sleepable) {
-    env.reject('EINVAL', 'helper call might sleep in a non-sleepable prog');
-  }
+  if (name === 'd_path' && !mayNamePaths(env)) env.reject('EINVAL', 'helper call is not allowed in probe');
+  if (proto.sleeps === true) checkSleeps(env, `bpf_${name}#${id}`);
   return { name, proto };
+}
+
+/** bpf_d_path_allowed: where the kernel is known to hold what it takes. */
+const pathFunctions: ReadonlySet<string> = new Set([
+  'security_file_permission',
+  'security_inode_getattr',
+  'security_file_open',
+  'security_path_truncate',
+  'vfs_truncate',
+  'vfs_fallocate',
+  'dentry_open',
+  'vfs_getattr',
+  'filp_close',
+]);
+
+function mayNamePaths(env: Env): boolean {
+  if (env.progType === 'lsm') return true;
+  const isIterator = env.progType === 'tracing' && env.attachType === attachTypes.trace_iter.id;
+  return isIterator || pathFunctions.has(env.target?.name ?? '');
+}
+
+/** A helper that sleeps, where the program must not. */
+function checkSleeps(env: Env, helper: string): void {
+  const { state } = env;
+  if (!state.sleepable) env.reject('EINVAL', 'helper call might sleep in a non-sleepable prog');
+  if (state.rcuLocks > 0) env.reject('EINVAL', `sleepable helper ${helper} in rcu_read_lock region`);
+  if (state.preemptLocks > 0) {
+    env.reject('EINVAL', `sleepable helper ${helper} in non-preemptible region`);
+  }
+  if (state.irqId !== 0) env.reject('EINVAL', `sleepable helper ${helper} in IRQ-disabled region`);
 }
 
 export function callHelper(env: Env, id: number): void {
@@ -98,6 +154,7 @@ export function callHelper(env: Env, id: number): void {
   const facts: CallFacts = {
     helper: name,
     map: -1,
+    mapUid: 0,
     constKey: -1n,
     rawReg: -1,
     rawSize: 0,
@@ -107,6 +164,9 @@ export function callHelper(env: Env, id: number): void {
     memSize: 0,
     callback: -1,
     sizeMax: 0n,
+    kptr: undefined,
+    percpu: undefined,
+    dynptrId: 0,
   };
   checkArgs(env, proto, facts);
   checkMapUse(env, facts);
@@ -114,15 +174,21 @@ export function callHelper(env: Env, id: number): void {
     const off = word(env.frame, regAt(facts.rawReg), OFF);
     clobberStack(env, facts.rawReg, { off, size: facts.rawSize });
   }
-  release(env, facts);
+  release(env, facts, id);
   checkSpecial(env, name);
-  if (facts.callback >= 0) callBack(env, facts);
+  const endsSlices = name === 'dynptr_write' && writesPacket(env);
+  const allocated = (typeOf(env.frame, regAt(1)) & typeFlags.rcu) !== 0;
+  if (facts.callback >= 0) {
+    (env.subprogs[facts.callback] as Subprog).isCallback = true;
+    callBack(env, facts);
+  }
   for (let reg = 0; reg < CALLER_SAVED; reg++) {
     setNotInit(env.frame, regAt(reg));
     env.touchReg(reg);
   }
-  setResult(env, proto.ret, facts);
+  setResult(env, proto.ret, { ...facts, allocated });
   checkMapKind(env, facts, id);
+  if (endsSlices) forgetPackets(env);
   if (helperChangesPacket(id) && name !== 'tail_call') forgetPackets(env);
   if (name === 'tail_call') tailCall(env);
 }
@@ -168,15 +234,43 @@ function checkMapKind(env: Env, facts: CallFacts, id: number): void {
   env.reject('EINVAL', `cannot pass map_type ${map.type} into func bpf_${facts.helper}#${id}`);
 }
 
-function release(env: Env, facts: CallFacts): void {
-  if (facts.releaseReg < 0) return;
-  if (isNull(env.frame, regAt(facts.releaseReg))) return;
-  if (releaseReference(env, facts.refObjId)) return;
-  env.reject('EINVAL', `func bpf_${facts.helper} reference has not been acquired before`);
+function release(env: Env, facts: CallFacts, id: number): void {
+  const { releaseReg: reg, helper } = facts;
+  if (reg < 0) return;
+  const isStack = typeOf(env.frame, regAt(reg)) === regTypes.stack;
+  let done: boolean;
+  if (isStack) done = releaseDynptr(env, reg);
+  else if (facts.refObjId === 0) done = isNull(env.frame, regAt(reg));
+  else if (helper === 'kptr_xchg') done = handOver(env, facts.refObjId);
+  else done = releaseReference(env, facts.refObjId);
+  if (!done) env.reject('EINVAL', `func bpf_${helper}#${id} reference has not been acquired before`);
+}
+
+/** A map owns the object now; what every CPU has of it may be used as long as RCU protects it. */
+function handOver(env: Env, ref: number): boolean {
+  if (!dropReference(env.state, ref)) return false;
+  const protectedNow = inRcu(env);
+  forEachReg(env.state, (frame, r) => {
+    if (word(frame, r, REF_OBJ_ID) !== ref) return;
+    const w = 2 * r;
+    const type = frame.i32[w + TYPE] as number;
+    const perCpu = typeFlags.alloc | typeFlags.percpu;
+    if (protectedNow && (type & perCpu) === perCpu) {
+      frame.i32[w + REF_OBJ_ID] = 0;
+      frame.i32[w + TYPE] = (type & ~typeFlags.alloc) | typeFlags.rcu;
+    } else invalidate(env, frame, r);
+  });
+  return true;
+}
+
+/** Whether a dynptr written through is over a packet, whose slices end then. */
+function writesPacket(env: Env): boolean {
+  const { kind } = dynptrFacts(env, 1);
+  return kind === dynptrKinds.skb || kind === dynptrKinds.skbMeta;
 }
 
 function checkSpecial(env: Env, name: HelperName): void {
-  if (name === 'tail_call') checkNothingHeld(env, 'tail_call');
+  if (name === 'tail_call') checkNothingHeld(env, { where: 'tail_call', locks: true });
   if (name === 'snprintf') checkSnprintf(env);
   if (name === 'get_func_ip' && env.progType !== 'kprobe' && env.progType !== 'tracing') {
     env.reject(
@@ -187,18 +281,85 @@ function checkSpecial(env: Env, name: HelperName): void {
   if (name === 'get_local_storage' && !isNull(env.frame, regAt(2))) {
     env.reject('EINVAL', "get_local_storage() doesn't support non-zero flags");
   }
+  if (name === 'dynptr_from_mem') {
+    const type = typeOf(env.frame, regAt(1));
+    if (type !== regTypes.mapValue) {
+      env.reject('EACCES', `Unsupported reg type ${regTypeName(type)} for bpf_dynptr_from_mem data`);
+    }
+  }
+  const voidHook = env.progType === 'lsm' && env.target?.proto.type === 0;
+  if (name === 'set_retval' && voidHook && env.attachType === attachTypes.lsm_cgroup.id) {
+    env.reject('EINVAL', "BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!");
+  }
 }
 
-const pointers: Readonly<Record<Exclude<ReturnKind, 'int' | 'void'>, RegType>> = {
+type PlainReturn =
+  | 'mapValue'
+  | 'mapValueOrNull'
+  | 'socketOrNull'
+  | 'tcpSockOrNull'
+  | 'sockCommonOrNull'
+  | 'ringbufMemOrNull'
+  | 'dynptrMemOrNull';
+
+const pointers: Readonly<Record<PlainReturn, RegType>> = {
   mapValue: regTypes.mapValue,
   mapValueOrNull: regTypes.mapValue | typeFlags.maybeNull,
   socketOrNull: regTypes.socket | typeFlags.maybeNull,
   tcpSockOrNull: regTypes.tcpSock | typeFlags.maybeNull,
   sockCommonOrNull: regTypes.sockCommon | typeFlags.maybeNull,
   ringbufMemOrNull: regTypes.mem | typeFlags.ringbuf | typeFlags.maybeNull,
+  dynptrMemOrNull: regTypes.mem | typeFlags.maybeNull,
 };
 
-function setResult(env: Env, kind: ReturnKind, facts: CallFacts): void {
+type ResultFacts = CallFacts & { readonly allocated: boolean };
+
+/** Results that are typed by BTF; false where this is none. */
+function setBtfResult(env: Env, kind: Exclude<ReturnKind, 'int' | 'void'>, facts: ResultFacts): boolean {
+  const r0 = regAt(0);
+  switch (kind) {
+    case 'percpu':
+    case 'percpuOrNull':
+      setPercpu(env, kind === 'percpuOrNull', facts);
+      return true;
+    case 'kptrOrNull': {
+      const { kptr } = facts;
+      const btf = kptr === undefined ? undefined : env.types.at(kptr.object);
+      if (kptr === undefined || btf === undefined) return true;
+      const ref = pointee(env, kptr.field, btf);
+      const own = ref.object === KERNEL ? 0 : typeFlags.alloc;
+      const flags = own | (own !== 0 && kptr.field.kind === 'percpuKptr' ? typeFlags.percpu : 0);
+      setBtfPointer(env, r0, { ...ref, flags: flags | typeFlags.maybeNull });
+      return true;
+    }
+    default: {
+      const [how, name] = kind.split(':');
+      if (name === undefined) return false;
+      const flags = how === 'btfOrNull' ? typeFlags.maybeNull : how === 'btfTrusted' ? typeFlags.trusted : 0;
+      setBtfPointer(env, r0, { object: KERNEL, id: env.types.kernelStruct(name), flags });
+      return true;
+    }
+  }
+}
+
+/** A variable's copy of one CPU: a struct, or memory of a number's size. */
+function setPercpu(env: Env, orNull: boolean, facts: ResultFacts): void {
+  const r0 = regAt(0);
+  const ref = facts.percpu ?? { object: KERNEL, id: 0 };
+  const btf = env.types.at(ref.object);
+  const type = btf === undefined ? undefined : resolvedType(btf, ref.id);
+  const flags = orNull ? typeFlags.maybeNull : 0;
+  if (btf !== undefined && type?.kind !== 'struct' && type?.kind !== 'union') {
+    setPointer(env.frame, r0, regTypes.mem | typeFlags.rdonly | flags);
+    env.frame.i32[2 * r0 + AUX0] = sizeOf(btf, ref.id);
+    if (orNull) env.frame.i32[2 * r0 + ID] = env.newId();
+    return;
+  }
+  const own = facts.allocated ? typeFlags.alloc | typeFlags.rcu : 0;
+  setBtfPointer(env, r0, { ...ref, flags: own === 0 ? flags : own });
+}
+
+function setResult(env: Env, kind: ReturnKind, facts: ResultFacts): void {
   const frame = env.frame;
   const r0 = regAt(0);
   if (kind === 'void') return;
@@ -209,8 +370,12 @@ function setResult(env: Env, kind: ReturnKind, facts: CallFacts): void {
     if (facts.helper === 'get_smp_processor_id' && cpus !== undefined) boundCpu(env, cpus - 1);
     return;
   }
-  setPointer(frame, r0, pointers[kind]);
   const w = 2 * r0;
+  if (setBtfResult(env, kind, facts)) {
+    finishPointer(env, facts);
+    return;
+  }
+  setPointer(frame, r0, pointers[kind as PlainReturn]);
   if (kind === 'mapValue' || kind === 'mapValueOrNull') {
     const map = env.map(facts.map);
     frame.i32[w + AUX0] = facts.map;
@@ -220,9 +385,21 @@ function setResult(env: Env, kind: ReturnKind, facts: CallFacts): void {
       frame.i32[w + TYPE] = regTypes.mapValue;
     }
   }
-  if (kind === 'ringbufMemOrNull') frame.i32[w + AUX0] = facts.memSize;
-  if (mayBeNull(frame.i32[w + TYPE] as number)) frame.i32[w + ID] = env.newId();
-  if (casts.has(facts.helper)) frame.i32[w + REF_OBJ_ID] = facts.refObjId;
+  if (kind === 'ringbufMemOrNull' || kind === 'dynptrMemOrNull') frame.i32[w + AUX0] = facts.memSize;
+  if (mayBeNull(frame.i32[w + TYPE] as number) || mayHoldLock(env, frame, r0)) {
+    frame.i32[w + ID] = env.newId();
+  }
+  finishPointer(env, facts);
+}
+
+/** References that a result is, or that its argument was. */
+function finishPointer(env: Env, facts: CallFacts): void {
+  const { frame } = env;
+  const w = 2 * regAt(0);
+  if (facts.helper === 'dynptr_data') {
+    frame.i32[w + AUX1] = facts.dynptrId;
+    frame.i32[w + REF_OBJ_ID] = facts.refObjId;
+  } else if (casts.has(facts.helper)) frame.i32[w + REF_OBJ_ID] = facts.refObjId;
   else if (acquires(env, facts)) {
     const id = acquireReference(env);
     frame.i32[w + ID] = id;

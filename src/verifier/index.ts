@@ -2,7 +2,8 @@
  * The verifier: is a program safe to run? `verify` explores every path through it with abstract values and
  * answers as Linux 6.18 does, in its words. What it proved comes back as data.
  */
-import { checkAttach } from './attach.ts';
+import { checkAttachTarget } from './attach-target.ts';
+import { hasBtfContext } from './btf-ctx.ts';
 import { checkFuncInfo } from './btf-funcs.ts';
 import { checkCfg } from './cfg.ts';
 import { Env, Rejection, type Subprog } from './env.ts';
@@ -18,7 +19,7 @@ import { checkStackDepth, checkSubprogs, findSubprogs } from './subprogs.ts';
 import { findEdges } from './successors.ts';
 import type { Rejected, VerifierInput, VerifierResult, VerifierStats } from './types.ts';
 
-export { specialFields } from './map-special.ts';
+export { valueFields } from './fields.ts';
 export type * from './types.ts';
 
 const MAX_INSNS = 1_000_000;
@@ -78,7 +79,7 @@ function check(env: Env): void {
   resolveLoads(env);
   env.namedMaps = env.maps.length;
   checkCfg(env);
-  checkAttach(env);
+  checkAttachTarget(env);
   findEdges(env);
   findPostorder(env);
   findLoops(env);
@@ -86,6 +87,7 @@ function check(env: Env): void {
   printLiveRegs(env);
   checkProgramType(env);
   explore(env, 0);
+  if (env.exceptionCallback > 0) env.calledGlobals.add(env.exceptionCallback);
   for (let again = true; again; ) {
     again = false;
     for (const index of env.calledGlobals) {
@@ -103,7 +105,7 @@ function check(env: Env): void {
 }
 
 function checkProgramType(env: Env): void {
-  if (env.context !== undefined) return;
+  if (env.context !== undefined || hasBtfContext(env)) return;
   env.reject('EINVAL', `programs of type ${env.input.progType} are not supported`);
 }
 

@@ -1,20 +1,19 @@
 /** Open-coded iterators: kernel functions that keep their state on the program's stack. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { kernelBtf } from '../../test/support/kernel-btf.ts';
 import { assemble } from '../asm/index.ts';
-import { BtfBuilder } from '../btf/index.ts';
 import { encode } from '../isa/index.ts';
 import { type VerifierInput, verify } from './index.ts';
 
 const SOCKET_FILTER = 1;
 
-const functions = ['bpf_iter_num_new', 'bpf_iter_num_next', 'bpf_iter_num_destroy', 'bpf_other'] as const;
-const builder = new BtfBuilder();
-const proto = builder.add({ kind: 'funcProto', name: '', type: 0, parameters: [] });
-const [create, next, destroy, other] = functions.map((name) =>
-  builder.add({ kind: 'func', name, type: proto, linkage: 0 }),
-);
-const kernelBtf = builder.build();
+const [create, next, destroy, other] = [
+  'bpf_iter_num_new',
+  'bpf_iter_num_next',
+  'bpf_iter_num_destroy',
+  'no_kfunc',
+].map((name) => kernelBtf.id(name));
 
 function input(program: string, more: Partial<VerifierInput> = {}): VerifierInput {
   return {
@@ -25,7 +24,7 @@ function input(program: string, more: Partial<VerifierInput> = {}): VerifierInpu
     gplCompatible: true,
     capabilities: { bpf: true, perfmon: true, netAdmin: true, sysAdmin: true },
     resolveMap: () => 'EBADF',
-    kernelBtf,
+    kernelBtf: kernelBtf.bytes,
     logLevel: 0,
     ...more,
   };
@@ -118,12 +117,12 @@ const cases = [
   {
     name: 'another kernel function',
     program: `call kfunc#${other}\nr0 = 0\nexit`,
-    want: `calling kernel function ${other} is not supported`,
+    want: 'calling kernel function no_kfunc is not allowed',
   },
   {
     name: 'no type of that number',
-    program: 'call kfunc#999\nr0 = 0\nexit',
-    want: 'calling kernel function 999 is not supported',
+    program: 'call kfunc#9999\nr0 = 0\nexit',
+    want: 'kernel btf_id 9999 is not a function',
   },
 ];
 

@@ -2,7 +2,6 @@
  * Conditional jumps: is the outcome known, and what does each outcome teach (check_cond_jmp_op).
  */
 import type { Insn, JmpCond } from '../isa/index.ts';
-import { mapTypes } from '../uapi/map-types.ts';
 import { pushBranch, pushSpeculative } from './branches.ts';
 import { checkRead, isSecret } from './checks.ts';
 import {
@@ -19,24 +18,14 @@ import { ways } from './facts.ts';
 import { pushHistory } from './history.ts';
 import { collectLinked, syncLinked } from './linked.ts';
 import { violationLine } from './log/index.ts';
+import { markNotNull, markNull } from './null.ts';
 import { matchPackets } from './packet-ranges.ts';
 import { markPrecise } from './precision.ts';
 import { printChanges } from './print.ts';
-import { dropReference } from './references.ts';
-import {
-  copyReg,
-  forEachReg,
-  isNonNull,
-  isPacketOrEnd,
-  isScalar,
-  setKnownImm,
-  setScalar,
-  typeOf,
-  word,
-} from './regs.ts';
+import { copyReg, isNonNull, isPacketOrEnd, isScalar, setKnownImm, setScalar, typeOf, word } from './regs.ts';
 import { type Frame, regAt } from './state/frame.ts';
-import { AUX0, ID, REF_OBJ_ID, TNUM_VALUE, TYPE } from './state/layout.ts';
-import { baseType, mayBeNull, regTypes, typeFlags } from './state/reg-types.ts';
+import { AUX0, ID, TNUM_VALUE } from './state/layout.ts';
+import { baseType, mayBeNull, regTypes } from './state/reg-types.ts';
 import { historyFlags, type LinkedReg, type State } from './state/state.ts';
 
 type Jump = Extract<Insn, { op: 'jmp' }>;
@@ -163,8 +152,8 @@ function split(env: Env, insn: Jump, srcReg: number): void {
   const nullTest =
     insn.bits === 64 && 'imm' in insn.src && insn.src.imm === 0 && (insn.cond === 'eq' || insn.cond === 'ne');
   if (nullTest && mayBeNull(typeOf(frame, dst))) {
-    markNull(env, here, { reg: dst, isNull: insn.cond === 'ne' });
-    markNull(env, there, { reg: dst, isNull: insn.cond === 'eq' });
+    markNull(env, here, { reg: insn.dst, isNull: insn.cond === 'ne' });
+    markNull(env, there, { reg: insn.dst, isNull: insn.cond === 'eq' });
     return;
   }
   if (matchPackets(insn, here, there)) return;
@@ -231,40 +220,4 @@ function liftNull(env: Env, insn: Jump, there: State): void {
   const equal = insn.cond === 'eq' ? there : env.state;
   const reg = mayBeNull(types[1]) ? insn.src.reg : insn.dst;
   markNotNull(env, equal.frame, regAt(reg));
-}
-
-/** mark_ptr_not_null_reg: what a checked pointer is depends on the map that it came from. */
-function markNotNull(env: Env, frame: Frame, r: number): void {
-  const w = 2 * r;
-  const type = frame.i32[w + TYPE] as number;
-  frame.i32[w + TYPE] = type & ~typeFlags.maybeNull;
-  if (baseType(type) !== regTypes.mapValue) return;
-  const map = env.map(frame.i32[w + AUX0] as number);
-  if (map.innerMap !== undefined) {
-    frame.i32[w + TYPE] = regTypes.constMapPtr;
-    frame.i32[w + AUX0] = env.innerMap(map);
-  } else if (map.type === mapTypes.xskmap.id) frame.i32[w + TYPE] = regTypes.xdpSock;
-  else if (map.type === mapTypes.sockmap.id || map.type === mapTypes.sockhash.id) {
-    frame.i32[w + TYPE] = regTypes.socket;
-  }
-}
-
-/** Every copy of the pointer is NULL, or is not (mark_ptr_or_null_regs). */
-function markNull(env: Env, state: State, mark: { reg: number; isNull: boolean }): void {
-  const id = word(state.frame, mark.reg, ID);
-  const ref = word(state.frame, mark.reg, REF_OBJ_ID);
-  if (ref !== 0 && ref === id && mark.isNull) dropReference(state, id);
-  const visit = (frame: Frame, r: number): void => {
-    const w = 2 * r;
-    if (!mayBeNull(frame.i32[w + TYPE] as number) || frame.i32[w + ID] !== id) return;
-    if (mark.isNull) {
-      frame.i32[w + TYPE] = regTypes.scalar;
-      frame.i32[w + ID] = 0;
-      frame.i32[w + REF_OBJ_ID] = 0;
-    } else {
-      markNotNull(env, frame, r);
-      frame.i32[w + ID] = 0;
-    }
-  };
-  forEachReg(state, visit);
 }

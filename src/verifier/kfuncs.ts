@@ -1,56 +1,81 @@
 /**
- * Kernel functions: which one a call names, by the kernel's BTF, and what arguments it takes. Known
- * are the open-coded iterators over numbers and bits; a call of another one is refused.
+ * Kernel functions: which one a call names, by the kernel's BTF, and what is known of it: its prototype there, and
+ * the facts of uapi/kfuncs.ts, without which it is no function for programs.
  */
-import { type Btf, readBtf } from '../btf/index.ts';
+import type { BtfType } from '../btf/index.ts';
+import { resolveModifiers } from '../btf/index.ts';
+import { type KfuncFacts, kfuncAllowed, kfuncFacts } from '../uapi/kfuncs.ts';
 import type { Env } from './env.ts';
 
-/** A family of bpf_iter_NAME_new, _next and _destroy; its state on the stack takes `slots` slots. */
-export interface IteratorKind {
-  readonly name: string;
-  readonly slots: number;
-  /** What _new takes after the iterator: numbers, and what it checks when it runs. */
-  readonly args: readonly ('scalar' | 'ignored')[];
-  /** The size of what _next points to. */
-  readonly itemSize: number;
-}
-
-export const iteratorKinds: readonly IteratorKind[] = [
-  { name: 'num', slots: 1, args: ['scalar', 'scalar'], itemSize: 4 },
-  { name: 'bits', slots: 2, args: ['ignored', 'scalar'], itemSize: 4 },
-];
+type Proto = Extract<BtfType, { kind: 'funcProto' }>;
 
 export interface Kfunc {
+  readonly id: number;
   readonly name: string;
-  /** Index in `iteratorKinds`. */
-  readonly iterator: number;
+  readonly proto: Proto;
+  /** Undefined where it is a function of the kernel, but none for programs. */
+  readonly facts: KfuncFacts | undefined;
+  /** A family of functions of an iterator: `new`, `next` and `destroy` take the same struct. */
+  readonly iterator: IteratorKind | undefined;
+}
+
+/** An iterator's state on the stack: a struct of the kernel, in so many slots. */
+export interface IteratorKind {
   readonly step: 'new' | 'next' | 'destroy';
+  readonly btfId: number;
+  /** As messages call it: `iter_num`. */
+  readonly name: string;
+  readonly slots: number;
 }
 
-const kernels = new WeakMap<Uint8Array, Btf>();
+const cache = new WeakMap<object, Map<number, Kfunc | undefined>>();
 
-function kernelBtf(env: Env): Btf | undefined {
-  const bytes = env.input.kernelBtf;
-  if (bytes === undefined) return undefined;
-  let btf = kernels.get(bytes);
-  if (btf === undefined) kernels.set(bytes, (btf = readBtf(bytes)));
-  return btf;
-}
-
-const pattern = /^bpf_iter_(.+)_(new|next|destroy)$/;
-
-/** The kernel function of a BTF id, if it is one that is known. */
+/** The kernel's function of a BTF id; undefined where that is none. */
 export function findKfunc(env: Env, id: number): Kfunc | undefined {
-  const btf = kernelBtf(env);
-  if (btf === undefined || id <= 0 || id >= btf.typeCount) return undefined;
-  const type = btf.type(id);
-  const parts = type.kind === 'func' ? pattern.exec(type.name) : null;
-  const iterator = iteratorKinds.findIndex((kind) => kind.name === parts?.[1]);
-  if (parts === null || iterator < 0) return undefined;
-  return { name: parts[0], iterator, step: parts[2] as Kfunc['step'] };
+  const { kernel } = env.types;
+  if (kernel === undefined || id <= 0 || id >= kernel.typeCount) return undefined;
+  let known = cache.get(kernel);
+  if (known === undefined) cache.set(kernel, (known = new Map()));
+  if (known.has(id)) return known.get(id);
+  const type = kernel.type(id);
+  const proto = type.kind === 'func' ? kernel.type(type.type) : undefined;
+  let kfunc: Kfunc | undefined;
+  if (type.kind === 'func' && proto?.kind === 'funcProto') {
+    const facts = kfuncFacts(type.name);
+    kfunc = { id, name: type.name, proto, facts, iterator: iteratorOf(env, facts, proto) };
+  }
+  known.set(id, kfunc);
+  return kfunc;
+}
+
+function iteratorOf(env: Env, facts: KfuncFacts | undefined, proto: Proto): IteratorKind | undefined {
+  const flags = facts?.flags ?? [];
+  const step = flags.includes('iterNew')
+    ? 'new'
+    : flags.includes('iterNext')
+      ? 'next'
+      : flags.includes('iterDestroy')
+        ? 'destroy'
+        : undefined;
+  const first = proto.parameters[0];
+  const { kernel } = env.types;
+  if (step === undefined || first === undefined || kernel === undefined) return undefined;
+  const pointer = kernel.type(resolveModifiers(kernel, first.type));
+  if (pointer.kind !== 'ptr') return undefined;
+  const btfId = resolveModifiers(kernel, pointer.type);
+  const struct = kernel.type(btfId);
+  if (struct.kind !== 'struct') return undefined;
+  return { step, btfId, name: struct.name.replace(/^bpf_/, ''), slots: Math.ceil(struct.size / 8) };
+}
+
+/** Whether this program may call it. */
+export function mayCall(env: Env, kfunc: Kfunc): boolean {
+  return (
+    kfunc.facts !== undefined && kfuncAllowed(kfunc.facts, { type: env.progType, attachType: env.attachType })
+  );
 }
 
 /** How many registers it takes as arguments. */
 export function kfuncArgs(kfunc: Kfunc): number {
-  return kfunc.step === 'new' ? 1 + (iteratorKinds[kfunc.iterator] as IteratorKind).args.length : 1;
+  return kfunc.proto.parameters.length;
 }

@@ -120,7 +120,9 @@ function callArgs(env: Env, insn: Extract<Insn, { op: 'call' }>): number {
 function helperArgs(env: Env, id: number): number {
   const name = helperName(id);
   const proto =
-    name !== undefined && helperAllowed(name, env.progType) ? helperProto(name, env.progType) : undefined;
+    name !== undefined && helperAllowed(name, { type: env.progType, attachType: env.attachType })
+      ? helperProto(name, env.progType)
+      : undefined;
   if (proto === undefined) return CALLER_SAVED & ~R0;
   return ((1 << proto.args.length) - 1) << 1;
 }

@@ -115,7 +115,7 @@ export function doPacketLoad(env: Env, insn: InsnOf<'ldPacket'>): void {
     env.reject('EINVAL', 'BPF_LD_[ABS|IND] instructions not allowed for this program type');
   }
   checkRead(env, CTX);
-  checkNothingHeld(env, 'BPF_LD_[ABS|IND]');
+  checkNothingHeld(env, { where: 'BPF_LD_[ABS|IND]', locks: true });
   if (typeOf(env.frame, regAt(CTX)) !== regTypes.ctx) {
     env.reject('EINVAL', 'at the time of BPF_LD_ABS|IND R6 != pointer to skb');
   }

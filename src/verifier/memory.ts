@@ -4,20 +4,33 @@
  */
 
 import { type CtxPointer, ctxField } from '../uapi/contexts.ts';
-import { mapTypes } from '../uapi/map-types.ts';
+import { mapTypeName, mapTypes } from '../uapi/map-types.ts';
 import { checkAlignment, checkUnmoved, offText } from './alignment.ts';
+import { accessBtf, setBtfPointer } from './btf-access.ts';
+import { btfCtxAccess, hasBtfContext } from './btf-ctx.ts';
+import { KERNEL } from './btf-objects.ts';
+import { structAccess } from './btf-walk.ts';
 import { isSecret } from './checks.ts';
 import { coerceSize, coerceSizeSx, isConst } from './domain/index.ts';
 import type { Env } from './env.ts';
 import { regions } from './facts.ts';
+import { accessKptr, checkMapFields, kptrAt } from './kptr.ts';
 import { unlink } from './linked.ts';
-import { specialAt, specialFields } from './map-special.ts';
+import { boundLsmReturn } from './lsm.ts';
 import { isPacket, isSock, isUnmoved, setKnown, setPointer, setScalar, typeOf, word } from './regs.ts';
 import { isHalfField, sockAllows } from './sock-fields.ts';
 import { checkStackBounds, readStack, writeStack } from './stack.ts';
 import { regAt } from './state/frame.ts';
 import { AUX0, FRAME_NO, ID, OFF, type RegFile, SMIN, TNUM_VALUE, UMAX } from './state/layout.ts';
-import { baseType, mayBeNull, type RegType, regTypeName, regTypes, typeFlags } from './state/reg-types.ts';
+import {
+  baseType,
+  mayBeNull,
+  type RegType,
+  regTypeName,
+  regTypes,
+  typeFlags,
+  typeFlagsOf,
+} from './state/reg-types.ts';
 import type { MapFacts } from './types.ts';
 
 /** BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG. */
@@ -146,17 +159,7 @@ export function checkMapValue(env: Env, use: MemoryUse): void {
   checkMapAccessType(env, use, map);
   const off = use.off + word(file, r, OFF);
   checkRegion(env, { reg: use.reg, off, size: use.size, limit: map.valueSize, zeroOk: use.zeroOk });
-  if (specialFields(map).length === 0) return;
-  const min = off + Number(file.i64[r + SMIN]);
-  const max = off + Number(file.u64[r + UMAX]) + use.size;
-  const special = specialAt(map, min, max);
-  if (special === undefined) return;
-  env.reject(
-    'EACCES',
-    use.byHelper
-      ? `${special} cannot be accessed indirectly by helper`
-      : `${special} cannot be accessed directly by load/store`,
-  );
+  checkMapFields(env, { reg: use.reg, off, size: use.size, byHelper: use.byHelper });
 }
 
 export function checkMapKey(env: Env, use: MemoryUse): void {
@@ -225,6 +228,10 @@ function accessCtx(env: Env, access: Access): void {
   leakCheck(env, access, 'ctx');
   checkUnmoved(env, reg);
   const off = access.off + word(env.frame, regAt(reg), OFF);
+  if (hasBtfContext(env)) {
+    accessBtfCtx(env, access, off);
+    return;
+  }
   const field =
     env.context === undefined
       ? undefined
@@ -250,6 +257,27 @@ function accessCtx(env: Env, access: Access): void {
   const type = ctxPointers[field.pointer];
   setPointer(env.frame, to, type);
   if (mayBeNull(type)) env.frame.i32[2 * to + ID] = env.newId();
+}
+
+/** A context that is typed by BTF. */
+function accessBtfCtx(env: Env, access: Access, off: number): void {
+  const found = btfCtxAccess(env, { off, size: access.size, write: access.write });
+  if (found === undefined) {
+    env.reject('EACCES', `invalid bpf_context access off=${off} size=${access.size}`);
+  }
+  env.maxCtxOffset = Math.max(env.maxCtxOffset, off + access.size);
+  if (access.value < 0) return;
+  const to = regAt(access.value);
+  const base = baseType(found.type);
+  if (base === regTypes.scalar) {
+    setScalar(env.frame, to);
+    if (found.isReturn === true) boundLsmReturn(env, to);
+  } else if (base === regTypes.btfId) {
+    setBtfPointer(env, to, { object: KERNEL, id: found.btfId, flags: typeFlagsOf(found.type) });
+  } else {
+    setPointer(env.frame, to, found.type);
+    if (mayBeNull(found.type)) env.frame.i32[2 * to + ID] = env.newId();
+  }
 }
 
 const isPacketPointer = (pointer: CtxPointer): boolean => pointer === 'packet' || pointer === 'packetEnd';
@@ -293,6 +321,11 @@ function constantLoad(env: Env, access: Access): bigint | undefined {
 function accessMapValue(env: Env, access: Access): void {
   leakCheck(env, access, 'map');
   checkMapValue(env, useOf(access));
+  const kptr = kptrAt(env, access.reg, access.off + word(env.frame, regAt(access.reg), OFF));
+  if (kptr !== undefined) {
+    accessKptr(env, kptr, access);
+    return;
+  }
   if (access.write || access.value < 0) return;
   const constant = constantLoad(env, access);
   if (constant === undefined) setScalar(env.frame, regAt(access.value));
@@ -318,16 +351,111 @@ function accessSock(env: Env, access: Access): void {
   loadUnknown(env, access);
 }
 
-/** What a writable raw tracepoint lets its programs change: as long as what they use of it (check_tp_buffer_access). */
-function accessTpBuffer(env: Env, access: Access, off: number): void {
-  const { reg, size } = access;
+/** Buffers whose size only the kernel knows: the furthest access is looked at when the program is attached. */
+function accessBuffer(env: Env, access: Access): void {
+  const { reg, size, write } = access;
+  const file = env.frame;
   const r = regAt(reg);
-  if (off < 0) env.reject('EACCES', `R${reg} invalid tracepoint buffer access: off=${off}, size=${size}`);
-  if (!isUnmoved(env.frame, r)) {
+  const type = typeOf(file, r);
+  if (mayBeNull(type)) env.reject('EACCES', `R${reg} invalid mem access '${regTypeName(type)}'`);
+  const readOnly = (type & typeFlags.rdonly) !== 0;
+  if (readOnly && write) env.reject('EACCES', `R${reg} cannot write into ${regTypeName(type)}`);
+  const off = access.off + word(file, r, OFF);
+  const kind = type === regTypes.tpBuffer ? 'tracepoint' : readOnly ? 'rdonly' : 'rdwr';
+  if (off < 0) env.reject('EACCES', `R${reg} invalid ${kind} buffer access: off=${off}, size=${size}`);
+  if (!isUnmoved(file, r)) {
     env.reject('EACCES', `R${reg} invalid variable buffer offset: off=${off}, var_off=${offText(env, r)}`);
   }
   leakCheck(env, access, 'tracepoint buffer');
   loadUnknown(env, access);
+}
+
+/** The kernel's struct of a map, through a pointer to the map (check_ptr_to_map_access). */
+function accessMapPointer(env: Env, access: Access): void {
+  const { reg, size, write } = access;
+  const { kernel } = env.types;
+  const file = env.frame;
+  const r = regAt(reg);
+  const map = env.map(word(file, r, AUX0));
+  const name = mapStruct(mapTypeName(map.type));
+  const id = kernel?.find(name, 'struct');
+  if (kernel === undefined || id === undefined) {
+    env.reject('ENOTSUPP', `map_ptr access not supported for map type ${map.type}`);
+  }
+  if (!env.allowLeaks) {
+    env.reject('EPERM', `'struct ${name}' access is allowed only to CAP_PERFMON and CAP_SYS_ADMIN`);
+  }
+  const off = access.off + word(file, r, OFF);
+  if (off < 0) env.reject('EACCES', `R${reg} is ${name} invalid negative access: off=${off}`);
+  if (write) env.reject('EACCES', `only read from ${name} is supported`);
+  const found = structAccess(kernel, { id, off, size, untrusted: false });
+  if (found.kind === 'error') env.reject(found.errno, found.message);
+  if (access.value < 0) return;
+  if (found.kind !== 'pointer') {
+    setScalar(file, regAt(access.value));
+    return;
+  }
+  setBtfPointer(env, regAt(access.value), {
+    object: KERNEL,
+    id: found.id,
+    flags: found.flags & ~typeFlags.rcu,
+  });
+}
+
+/** What the kernel keeps of a map of each kind (map_btf_id). */
+function mapStruct(kind: string | undefined): string {
+  switch (kind) {
+    case 'hash':
+    case 'percpu_hash':
+    case 'lru_hash':
+    case 'lru_percpu_hash':
+    case 'hash_of_maps':
+      return 'bpf_htab';
+    case 'array':
+    case 'percpu_array':
+    case 'prog_array':
+    case 'perf_event_array':
+    case 'cgroup_array':
+    case 'array_of_maps':
+      return 'bpf_array';
+    case 'lpm_trie':
+      return 'lpm_trie';
+    case 'stack_trace':
+      return 'bpf_stack_map';
+    case 'devmap':
+    case 'devmap_hash':
+      return 'bpf_dtab';
+    case 'sockmap':
+      return 'bpf_stab';
+    case 'sockhash':
+      return 'bpf_shtab';
+    case 'cpumap':
+      return 'bpf_cpu_map';
+    case 'xskmap':
+      return 'xsk_map';
+    case 'cgroup_storage':
+    case 'percpu_cgroup_storage':
+      return 'bpf_cgroup_storage_map';
+    case 'reuseport_sockarray':
+      return 'reuseport_array';
+    case 'queue':
+    case 'stack':
+      return 'bpf_queue_stack';
+    case 'sk_storage':
+    case 'inode_storage':
+    case 'task_storage':
+    case 'cgrp_storage':
+      return 'bpf_local_storage_map';
+    case 'ringbuf':
+    case 'user_ringbuf':
+      return 'bpf_ringbuf_map';
+    case 'bloom_filter':
+      return 'bpf_bloom_filter';
+    case 'arena':
+      return 'bpf_arena';
+    default:
+      return '';
+  }
 }
 
 /** Only the context, and the stack of this very frame, at an offset that does not vary. */
@@ -376,7 +504,10 @@ export function accessMemory(env: Env, access: Access): void {
     }
     loadUnknown(env, access);
   } else if (isSock(type)) accessSock(env, access);
-  else if (type === regTypes.tpBuffer) accessTpBuffer(env, access, off);
+  else if (type === regTypes.tpBuffer || baseType(type) === regTypes.buf) accessBuffer(env, access);
+  else if (baseType(type) === regTypes.btfId && !mayBeNull(type)) accessBtf(env, access);
+  else if (type === regTypes.constMapPtr) accessMapPointer(env, access);
+  else if (type === regTypes.arena) loadUnknown(env, access);
   else env.reject('EACCES', `R${reg} invalid mem access '${regTypeName(type)}'`);
   if (write || value < 0 || size === 8) return;
   const to = regAt(value);

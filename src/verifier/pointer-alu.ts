@@ -76,6 +76,8 @@ const movable: ReadonlySet<number> = new Set([
   regTypes.mem,
   regTypes.buf,
   regTypes.func,
+  regTypes.btfId,
+  regTypes.constDynptr,
 ]);
 
 interface PointerMath {

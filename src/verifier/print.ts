@@ -2,16 +2,17 @@
  * Printing to the log as the exploration goes: states (all of one, or what changed), instructions, C lines.
  */
 import { formatInsn, opcodeOf } from '../asm/index.ts';
+import { KERNEL } from './btf-objects.ts';
 import type { Env } from './env.ts';
-import { findKfunc, iteratorKinds } from './kfuncs.ts';
+import { findKfunc } from './kfuncs.ts';
 import { type Scratched, type StateNames, stateText } from './log/index.ts';
 import type { State } from './state/state.ts';
 
 function names(env: Env): StateNames {
   return {
     map: (index) => env.map(index),
-    btfType: (_object, id) => String(id),
-    iterator: (id) => iteratorKinds[id]?.name ?? '',
+    btfType: (object, id) => env.types.name({ object, id }),
+    iterator: (id) => env.types.name({ object: KERNEL, id }).replace(/^bpf_iter_/, ''),
   };
 }
 
@@ -23,7 +24,7 @@ export function printState(env: Env, state: State, what: { frame: number; all: b
     ? undefined
     : { regs: env.scratchedRegs, slotsLow: env.scratchedLow, slotsHigh: env.scratchedHigh };
   env.write(
-    `${stateText({ frame, names: names(env), scratched, refs: state.refs, ...(frame.inCallback ? { suffix: ' cb' } : {}) })}\n`,
+    `${stateText({ frame, names: names(env), scratched, refs: state.refs, suffix: frame.inCallback ? ' cb' : frame.inAsyncCallback ? ' async_cb' : '' })}\n`,
   );
   if (!what.all) env.scratchedRegs = env.scratchedLow = env.scratchedHigh = 0;
 }

@@ -3,7 +3,7 @@
  * A register is a frame (or another register file) and an index (state/layout.ts).
  */
 import { isConst, setConst, setImm, setUnknown } from './domain/index.ts';
-import { FP, Frame, regAt, spilledAt } from './state/frame.ts';
+import { FP, Frame, regAt, SLOT_BYTES, slotKinds, spilledAt } from './state/frame.ts';
 import { FRAME_NO, REG_QWORDS, type RegFile, SPARE, TNUM_VALUE, TYPE, UMAX } from './state/layout.ts';
 import { baseType, mayBeNull, type RegType, regTypes, typeFlags, typeFlagsOf } from './state/reg-types.ts';
 import type { State } from './state/state.ts';
@@ -145,11 +145,19 @@ export function newFrame(frameNo: number, at: { callsite: number; subprog: numbe
   return frame;
 }
 
-/** Every register and spilled register of every frame. */
-export function forEachReg(state: State, visit: (frame: Frame, r: number) => void): void {
+/** Every register and spilled register of every frame; the slots of iterators too where that is asked for. */
+export function forEachReg(
+  state: State,
+  visit: (frame: Frame, r: number) => void,
+  also: { readonly iterators: boolean } = { iterators: false },
+): void {
   for (let no = 0; no <= state.curFrame; no++) {
     const frame = state.frames[no] as Frame;
     for (let reg = 0; reg < 11; reg++) visit(frame, regAt(reg));
-    for (let slot = 0; slot < frame.slots; slot++) if (frame.isSpilled(slot)) visit(frame, spilledAt(slot));
+    for (let slot = 0; slot < frame.slots; slot++) {
+      const kind = frame.kinds[slot * SLOT_BYTES];
+      const iter = also.iterators && kind === slotKinds.iter;
+      if (frame.isSpilled(slot) || iter) visit(frame, spilledAt(slot));
+    }
   }
 }

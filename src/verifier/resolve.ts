@@ -5,7 +5,7 @@
 import type { Insn, InvalidInsn } from '../isa/index.ts';
 import { type MapTypeName, mapTypeName, mapTypes } from '../uapi/map-types.ts';
 import type { Env } from './env.ts';
-import { specialFields } from './map-special.ts';
+import { mapFields } from './fields.ts';
 import type { MapFacts } from './types.ts';
 
 const WIDE_LOAD = 0x18;
@@ -102,6 +102,15 @@ function fdAt(env: Env, index: number): number {
   return fd;
 }
 
+/** A program has one arena at most. */
+function addArena(env: Env): void {
+  if (env.hasArena) env.reject('EBUSY', 'Only one arena per program');
+  if (!env.allowLeaks || !env.input.capabilities.bpf) {
+    env.reject('EPERM', 'CAP_BPF and CAP_PERFMON are required to use arena');
+  }
+  env.hasArena = true;
+}
+
 /** The index of a map, which is checked against the program when it is first named. */
 function addMap(env: Env, map: MapFacts): number {
   const known = env.maps.findIndex((other) => other.handle === map.handle);
@@ -110,6 +119,7 @@ function addMap(env: Env, map: MapFacts): number {
     env.reject('E2BIG', `The total number of maps per program has reached the limit of ${MAX_MAPS}`);
   }
   checkMapFitsProgram(env, map);
+  if (map.type === mapTypes.arena.id) addArena(env);
   env.maps.push(map);
   return env.maps.length - 1;
 }
@@ -147,7 +157,7 @@ const tracing: readonly (string | undefined)[] = [
 const cgroupStorage: readonly (MapTypeName | undefined)[] = ['cgroup_storage', 'percpu_cgroup_storage'];
 
 function checkMapFitsProgram(env: Env, map: MapFacts): void {
-  const special = new Set(specialFields(map).map((field) => field.name));
+  const special = new Set(mapFields(map).map((field) => field.name));
   if (tracing.includes(env.progType)) {
     if (special.has('bpf_spin_lock')) env.reject('EINVAL', 'tracing progs cannot use bpf_spin_lock yet');
     if (special.has('bpf_timer')) env.reject('EINVAL', 'tracing progs cannot use bpf_timer yet');

@@ -5,6 +5,8 @@
 import type { Insn } from '../isa/index.ts';
 import { isConst } from './domain/index.ts';
 import type { Env } from './env.ts';
+import { fieldAt, mapFields } from './fields.ts';
+import { fieldText } from './kptr.ts';
 import { tnumText } from './log/index.ts';
 import { typeOf } from './regs.ts';
 import { regAt } from './state/frame.ts';
@@ -110,7 +112,9 @@ export function checkUnprivileged(env: Env, reg: number): void {
     const map = env.map(frame.i32[2 * r + AUX0] as number);
     const low = (frame.i64[r + SMIN] as bigint) + off;
     const high = (frame.u64[r + UMAX] as bigint) + off;
-    if (low < 0n || high >= BigInt(map.valueSize)) {
+    const field = fieldAt(mapFields(map), Number(low), Number(high) + 1);
+    if (field !== undefined) env.write(`${fieldText(field)}\n`);
+    if (low < 0n || high >= BigInt(map.valueSize) || field !== undefined) {
       env.reject('EACCES', `R${reg} pointer arithmetic of map value goes out of range, prohibited for !root`);
     }
   }

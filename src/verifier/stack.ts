@@ -4,6 +4,7 @@
  * check_stack_range_initialized).
  */
 import { isConst } from './domain/index.ts';
+import { destroyDynptrAt } from './dynptr.ts';
 import type { Env } from './env.ts';
 import { pushHistory } from './history.ts';
 import { assignId, unlink } from './linked.ts';
@@ -245,6 +246,7 @@ function writeFixed(env: Env, access: StackAccess): void {
   if (!env.allowLeaks && size !== SLOT_BYTES && frame.isSpilled(slot) && !isScalar(frame, spilled)) {
     env.reject('EACCES', 'attempt to corrupt spilled pointer on stack');
   }
+  destroyDynptrAt(env, frame.frameNo, slot);
   env.touchSlot(slot);
   if (size === SLOT_BYTES) env.stackLiveness.write(frame.frameNo, slot);
   const from = value >= 0 ? regAt(value) : -1;
@@ -267,7 +269,8 @@ function writeFixed(env: Env, access: StackAccess): void {
     copyReg({ file: frame, r: spilled }, cur, from);
     save(frame, slot, size);
   } else {
-    const wasSpilled = frame.isSpilled(slot) || frame.kinds[(slot + 1) * SLOT_BYTES - 1] === slotKinds.iter;
+    const last = frame.kinds[(slot + 1) * SLOT_BYTES - 1];
+    const wasSpilled = frame.isSpilled(slot) || last === slotKinds.iter || last === slotKinds.irqFlag;
     setNotInit(frame, spilled);
     if (wasSpilled) scrub(frame, slot);
     let kind: number = slotKinds.misc;
@@ -295,6 +298,7 @@ function writeVariable(env: Env, access: StackAccess): void {
   }
   const zero = writesZero(env, access);
   let zeroUsed = false;
+  for (let off = min; off < max; off++) destroyDynptrAt(env, frame.frameNo, slotOf(off));
   for (let off = min; off < max; off++) {
     const slot = slotOf(off);
     const spilled = spilledAt(slot);
@@ -341,7 +345,10 @@ export function checkStackRange(env: Env, range: StackRange): boolean {
       `R${reg} variable offset stack access prohibited for !root, var_off=${tnumText(file, r)}`,
     );
   }
-  if (constant && range.raw) return true;
+  if (constant && range.raw) {
+    rejectDynptrs(env, range, off + Number(file.i64[r + TNUM_VALUE]));
+    return true;
+  }
   const min = off + Number(file.i64[r + (constant ? TNUM_VALUE : SMIN)]);
   const max = off + Number(file.i64[r + (constant ? TNUM_VALUE : SMAX)]);
   const frame = pointee(env, reg);
@@ -370,6 +377,15 @@ export function checkStackRange(env: Env, range: StackRange): boolean {
     );
   }
   return false;
+}
+
+/** What a call fills must not be one of the dynptrs that it may be given too. */
+function rejectDynptrs(env: Env, range: StackRange, min: number): void {
+  const frame = pointee(env, range.reg);
+  for (let off = min; off < min + range.size; off++) {
+    if (slotOf(off) >= frame.slots || frame.kinds[kindAt(off)] !== slotKinds.dynptr) continue;
+    env.reject('EACCES', `potential write to dynptr at off=${off} disallowed`);
+  }
 }
 
 /** A helper wrote bytes at a known offset: whatever was there is gone. */

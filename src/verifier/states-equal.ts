@@ -9,7 +9,7 @@ import { isScalar, setScalar } from './regs.ts';
 import { Frame, regAt, SLOT_BYTES, slotKinds, spilledAt } from './state/frame.ts';
 import { AUX0, AUX1, FRAME_NO, ID, iterProgress, OFF, PRECISE, REF_OBJ_ID, TYPE } from './state/layout.ts';
 import { baseType, regTypes } from './state/reg-types.ts';
-import type { State } from './state/state.ts';
+import type { Held, State } from './state/state.ts';
 
 /** `exact`: nothing may differ (loop detection). `range`: as if every scalar were precise. */
 export type Exactness = 'exact' | 'range' | 'usual';
@@ -124,6 +124,8 @@ export class Comparison {
         if (!rangeCovers(a[2 * o + AUX0] as number, b[2 * c + AUX0] as number)) return false;
         if (a[2 * o + OFF] !== b[2 * c + OFF] || !this.ids(oldId, curId)) return false;
         return this.within(old, o, cur, c);
+      case regTypes.arena:
+        return true;
       default:
         return this.same(old, o, cur, c);
     }
@@ -176,9 +178,23 @@ export class Comparison {
       if (kind !== now) return false;
     }
     const last = old.kinds[base + SLOT_BYTES - 1];
+    if (last === slotKinds.dynptr) return this.dynptr(old, cur, spilledAt(slot));
+    if (last === slotKinds.irqFlag) return this.irqFlag(old, cur, spilledAt(slot));
     if (last === slotKinds.iter) return this.iterator(old, cur, spilledAt(slot));
     if (last !== slotKinds.spill) return true;
     return this.reg(old, spilledAt(slot), cur, spilledAt(slot));
+  }
+
+  private dynptr(old: Frame, cur: Frame, r: number): boolean {
+    const a = old.i32;
+    const b = cur.i32;
+    if (a[2 * r + AUX0] !== b[2 * r + AUX0] || a[2 * r + FRAME_NO] !== b[2 * r + FRAME_NO]) return false;
+    return this.ids(a[2 * r + REF_OBJ_ID] as number, b[2 * r + REF_OBJ_ID] as number);
+  }
+
+  private irqFlag(old: Frame, cur: Frame, r: number): boolean {
+    if (old.i32[2 * r + AUX0] !== cur.i32[2 * r + AUX0]) return false;
+    return this.ids(old.i32[2 * r + REF_OBJ_ID] as number, cur.i32[2 * r + REF_OBJ_ID] as number);
   }
 
   /** The same kind and progress; how often it went round does not matter. */
@@ -207,15 +223,23 @@ function rangeCovers(old: number, cur: number): boolean {
   return old < 0 || cur < 0 ? old === cur : old <= cur;
 }
 
+/** What is held, and the critical sections that are open (refsafe). */
+function sameHeld(comparison: Comparison, old: State, cur: State): boolean {
+  if (old.refs.length !== cur.refs.length || old.locks !== cur.locks) return false;
+  if (old.rcuLocks !== cur.rcuLocks || old.preemptLocks !== cur.preemptLocks) return false;
+  if (old.sleepable !== cur.sleepable || !comparison.ids(old.irqId, cur.irqId)) return false;
+  return old.refs.every((held, i) => {
+    const now = cur.refs[i] as Held;
+    return held.kind === now.kind && held.owner === now.owner && comparison.ids(held.id, now.id);
+  });
+}
+
 /** Whether everything that can happen from `cur` was already seen from `old`, both at slot `insn`. */
 export function statesEqual(env: Env, old: State, at: { insn: number; exact: Exactness }): boolean {
   const cur = env.state;
   if (old.curFrame !== cur.curFrame || (old.speculative && !cur.speculative)) return false;
   const comparison = new Comparison(env, at.exact);
-  if (old.refs.length !== cur.refs.length) return false;
-  for (let i = 0; i < old.refs.length; i++) {
-    if (!comparison.ids(old.refs[i]?.id ?? 0, cur.refs[i]?.id ?? 0)) return false;
-  }
+  if (!sameHeld(comparison, old, cur)) return false;
   for (let no = 0; no <= old.curFrame; no++) {
     const a = old.frames[no] as Frame;
     const b = cur.frames[no] as Frame;

@@ -4,6 +4,7 @@
  */
 import { helpers } from '../uapi/helpers.ts';
 import type { Env, Subprog } from './env.ts';
+import { exceptionCallback } from './exceptions.ts';
 import { findKfunc } from './kfuncs.ts';
 import { MAX_STACK } from './state/frame.ts';
 
@@ -50,23 +51,37 @@ export function findSubprogs(env: Env): void {
       );
     }
     if (!isFunc && raw.src === SRC_KFUNC) {
-      // A call of nothing is let through here and refused at the end if it is still reachable.
-      if (raw.imm === 0 && raw.off === 0) continue;
-      if (raw.off === 0 && findKfunc(env, raw.imm) !== undefined) {
-        if (env.input.gplCompatible) continue;
-        env.reject('EINVAL', 'cannot call kernel function from non-GPL compatible program');
-      }
-      env.reject('EACCES', `calling kernel function ${raw.imm} is not supported`);
+      nameKfunc(env, raw);
+      continue;
     }
     const start = slot + raw.imm + 1;
     if (start < 0 || start >= env.count) env.reject('EINVAL', 'call to invalid destination');
     starts.add(start);
     if (starts.size > MAX_SUBPROGS) env.reject('E2BIG', 'too many subprograms');
   }
+  const callback = exceptionCallback(env);
+  if (callback !== undefined) starts.add(callback);
   const sorted = [...starts].sort((a, b) => a - b);
   env.subprogs = sorted.map((start, i) => newSubprog(start, sorted[i + 1] ?? env.count));
+  if (callback !== undefined) env.exceptionCallback = sorted.indexOf(callback);
   if (!env.log.verbose) return;
   for (const [i, subprog] of env.subprogs.entries()) env.write(`func#${i} @${subprog.start}\n`);
+}
+
+/** What a call of the kernel names (add_kfunc_call). */
+function nameKfunc(env: Env, call: { readonly imm: number; readonly off: number }): void {
+  if (!env.input.gplCompatible) {
+    env.reject('EINVAL', 'cannot call kernel function from non-GPL compatible program');
+  }
+  // A call of nothing is let through here and refused at the end if it is still reachable.
+  if (call.imm === 0 && call.off === 0) return;
+  if (env.types.kernel === undefined) {
+    env.reject('EINVAL', 'calling kernel functions needs the types of a kernel, and none were given');
+  }
+  if (call.off !== 0) env.reject('EINVAL', 'fd_idx without fd_array is invalid');
+  if (findKfunc(env, call.imm) === undefined) {
+    env.reject('EINVAL', `kernel btf_id ${call.imm} is not a function`);
+  }
 }
 
 function newSubprog(start: number, end: number): Subprog {
@@ -81,6 +96,12 @@ function newSubprog(start: number, end: number): Subprog {
     hasLdAbs: false,
     changesPacket: false,
     isGlobal: false,
+    isCallback: false,
+    isAsync: false,
+    mightSleep: false,
+    unreliable: false,
+    btfId: 0,
+    args: undefined,
   };
 }
 
@@ -174,7 +195,7 @@ export function checkStackDepth(env: Env): void {
     return below;
   };
   env.subprogs.forEach((subprog, index) => {
-    if (index === 0 || subprog.isGlobal) walk(index, 0, 0);
+    if (index === 0 || subprog.isGlobal || subprog.isAsync) walk(index, 0, 0);
   });
 }
 

@@ -6,7 +6,7 @@ import { SkepError } from '../../base/errors.ts';
 import { type Btf, resolvedType, sizeOf } from '../../btf/index.ts';
 import type { BpfAttr } from '../../uapi/commands.ts';
 import type { MapTypeName } from '../../uapi/map-types.ts';
-import { specialFields } from '../../verifier/index.ts';
+import { valueFields } from '../../verifier/index.ts';
 import type { BtfObject } from '../objects/btf.ts';
 import type { Call } from './call.ts';
 
@@ -98,7 +98,7 @@ export function checkedBtf(call: Call, { attr, type }: TypedMap): BtfObject {
 }
 
 function checkFields(call: Call, { btf }: BtfObject, { attr, type }: TypedMap): void {
-  const fields = specialFields({ btf, btfValueTypeId: attr.btfValueTypeId });
+  const fields = valueFields(btf, attr.btfValueTypeId ?? 0);
   if (fields.length === 0) return;
   if (((attr.mapFlags ?? 0) & PROG_ACCESS) !== 0 || type === 'devmap' || type === 'devmap_hash') {
     throw call.fail('EACCES', 'programs must be able to read and write what is special in the value');

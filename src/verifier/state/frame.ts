@@ -81,6 +81,12 @@ export class Frame {
   subprog = 0;
   /** Called by a helper, which it returns to. */
   inCallback = false;
+  /** Called by a timer or the like, when the program is over. */
+  inAsyncCallback = false;
+  /** It ends the program where an exception was thrown. */
+  inExceptionCallback = false;
+  /** What a callback may return. */
+  results: readonly [min: number, max: number] | undefined = undefined;
   /** How often the call at hand has called back. */
   callbackDepth = 0;
   /** What stack liveness knows the chain of calls that led here by; -1 until it was asked. */
@@ -143,6 +149,9 @@ export class Frame {
     this.frameNo = other.frameNo;
     this.subprog = other.subprog;
     this.inCallback = other.inCallback;
+    this.inAsyncCallback = other.inAsyncCallback;
+    this.inExceptionCallback = other.inExceptionCallback;
+    this.results = other.results;
     this.callbackDepth = other.callbackDepth;
     this.chain = other.chain;
   }

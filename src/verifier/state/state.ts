@@ -32,18 +32,31 @@ export const historyFlags = {
   srcStack: 1 << 11,
 } as const;
 
-/** A resource that the program must give back (references), or holds (locks). */
+/** A resource that the program must give back: an object, a lock, interrupts that it switched off. */
 export interface Held {
   readonly id: number;
   readonly insn: number;
+  readonly kind: HeldKind;
+  /** Of locks: what tells the memory that they are in from other memory of the same id. */
+  readonly owner?: string;
 }
+
+/** enum ref_state_type; of interrupts, whether the lock's own function switched them off. */
+export type HeldKind = 'object' | 'irq' | 'irqLock' | 'spinLock' | 'resLock' | 'resLockIrq';
 
 export class State {
   frames: Frame[] = [];
   curFrame = 0;
   /** Acquired references, oldest first. */
   refs: readonly Held[] = [];
-  /** Open-coded critical sections are not tracked beyond their depth. */
+  /** Critical sections of RCU and without preemption that are open, by depth. */
+  rcuLocks = 0;
+  preemptLocks = 0;
+  /** Locks among `refs`; and the id of the last interrupts switched off. */
+  locks = 0;
+  irqId = 0;
+  /** Whether what runs now may sleep: callbacks of timers may not, those of work queues may. */
+  sleepable = false;
   parent: State | undefined = undefined;
   /** Paths that start here and are not finished. */
   branches = 1;
@@ -71,6 +84,11 @@ export class State {
     for (let i = 0; i <= this.curFrame; i++) copy.frames.push((this.frames[i] as Frame).clone());
     copy.curFrame = this.curFrame;
     copy.refs = this.refs;
+    copy.rcuLocks = this.rcuLocks;
+    copy.preemptLocks = this.preemptLocks;
+    copy.locks = this.locks;
+    copy.irqId = this.irqId;
+    copy.sleepable = this.sleepable;
     copy.parent = this.parent;
     copy.branches = this.branches;
     copy.insn = this.insn;
