@@ -44,7 +44,8 @@ function findCommand<C extends CommandSyntax>(
   commands: readonly C[],
 ): { command: C; rest: string[] } {
   const [first = '', second = ''] = argv;
-  const find = (name: string) => commands.find((command) => command.name === name);
+  const find = (name: string) =>
+    commands.find((command) => command.name === name || command.aliases?.includes(name));
   const two = find(`${first} ${second}`);
   if (two !== undefined) return { command: two, rest: argv.slice(2) };
   const one = find(first);
@@ -128,7 +129,10 @@ function addOption(
 function checkOperands(command: CommandSyntax, operands: readonly string[]): void {
   const [min, max] = command.operands;
   if (operands.length < min)
-    throw usageError(`'skep ${command.name}' wants a FILE`, `skep ${command.name} ${command.usage}`);
+    throw usageError(
+      `'skep ${command.name}' wants a ${/[A-Z]+/.exec(command.usage)?.[0]}`,
+      `skep ${command.name} ${command.usage}`,
+    );
   const extra = operands[max];
   if (extra !== undefined) throw usageError(`unexpected argument '${extra}' for 'skep ${command.name}'`);
 }

@@ -6,7 +6,7 @@ import { type ProgTypeName, progTypeName } from '../uapi/prog-types.ts';
 import type { Collection, Program } from '../user/index.ts';
 import { usageError } from './args.ts';
 
-interface Hook {
+export interface Hook {
   /** Only this program; every one of the type without it. */
   readonly program: string | undefined;
   readonly type: ProgTypeName;
@@ -22,7 +22,7 @@ const hookTypes: Readonly<Record<string, ProgTypeName>> = {
   raw_tp: 'raw_tracepoint',
 };
 
-function parseHook(text: string): Hook {
+export function parseHook(text: string): Hook {
   const [, program, word = '', target] = /^(?:([^=:]+)=)?([^:]+)(?::(.+))?$/.exec(text) ?? [];
   const type = Object.hasOwn(hookTypes, word) ? hookTypes[word] : undefined;
   if (type !== undefined && (type !== 'xdp' || target === undefined)) return { program, type, target };
@@ -43,11 +43,25 @@ export function attachAll(
   const xdp = xdpProgram(spec, collection, hooks);
   const attached = new Map<string, string | undefined>();
   for (const [name, program] of Object.entries(collection.programs)) {
-    const type = progTypeName(program.type);
-    const hook = hooks.find((each) => each.type === type && (each.program ?? name) === name);
+    const hook = hookOf(hooks, name, program);
     attached.set(name, attachOne(program, { device: name === xdp ? device : undefined, hook }));
   }
   return attached;
+}
+
+/** The hook that a program is to be attached to. */
+export function hookOf(hooks: readonly Hook[], name: string, { type }: { type: number }): Hook | undefined {
+  const typeName = progTypeName(type);
+  return hooks.find((each) => each.type === typeName && (each.program ?? name) === name);
+}
+
+/** The programs that are in program arrays, to be tail-called. */
+export function calledPrograms(spec: CollectionSpec): Set<string> {
+  const called = new Set<string>();
+  for (const map of Object.values(spec.maps)) {
+    for (const { value } of map.contents) if ('program' in value) called.add(value.program);
+  }
+  return called;
 }
 
 function attachOne(
@@ -77,10 +91,7 @@ function xdpProgram(
 ): string | undefined {
   const named = hooks.find(({ type, program }) => type === 'xdp' && program !== undefined);
   if (named !== undefined) return named.program;
-  const called = new Set<string>();
-  for (const map of Object.values(spec.maps)) {
-    for (const { value } of map.contents) if ('program' in value) called.add(value.program);
-  }
+  const called = calledPrograms(spec);
   const programs = Object.values(collection.programs).filter(({ type }) => progTypeName(type) === 'xdp');
   return (programs.find(({ name }) => !called.has(name)) ?? programs[0])?.name;
 }

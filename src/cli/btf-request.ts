@@ -4,6 +4,7 @@
  * word; a FILE also.
  */
 import { usageError } from './args.ts';
+import { Words } from './words.ts';
 
 const formats = ['raw', 'c'] as const;
 const parts = ['key', 'value', 'kv', 'all'] as const;
@@ -22,43 +23,6 @@ export interface BtfRequest {
 
 const usage = 'skep btf dump file FILE | id N | map MAP [key|value|kv|all] | prog PROG [format raw|c]';
 
-class Words {
-  readonly #words: string[];
-
-  constructor(words: readonly string[]) {
-    this.#words = [...words];
-  }
-
-  get left(): number {
-    return this.#words.length;
-  }
-
-  /** The next word, where it is one of `known`. */
-  take<W extends string>(known: readonly W[]): W | undefined {
-    const found = known.find((word) => word === this.#words[0]);
-    if (found !== undefined) this.#words.shift();
-    return found;
-  }
-
-  next(what: string): string {
-    const word = this.#words.shift();
-    if (word === undefined) throw usageError(`'skep btf dump' wants a ${what}`, usage);
-    return word;
-  }
-
-  number(what: string): number {
-    const word = this.next(what);
-    if (/^\d{1,10}$/.test(word)) return Number(word);
-    throw usageError(`'${word}' is no ${what}`, usage);
-  }
-
-  /** `id N`, `name NAME`, `pinned PATH`, or what is none of these words. */
-  object(what: string): string {
-    const by = this.take(['id', 'name', 'pinned']);
-    return by === 'id' ? String(this.number('id')) : this.next(by ?? what);
-  }
-}
-
 function sourceOf(words: Words): BtfRequest['source'] {
   const kind = words.left > 1 ? words.take(['file', 'id', 'prog', 'map']) : undefined;
   switch (kind) {
@@ -75,7 +39,7 @@ function sourceOf(words: Words): BtfRequest['source'] {
 
 /** @throws {SkepError} 'usage' */
 export function parseBtfRequest(operands: readonly string[]): BtfRequest {
-  const words = new Words(operands);
+  const words = new Words(operands, { command: 'skep btf dump', usage });
   let source: BtfRequest['source'] | undefined;
   let format: Format = 'raw';
   while (words.left > 0) {

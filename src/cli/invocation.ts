@@ -4,6 +4,7 @@
 import { type ParsedArgs, usageError } from './args.ts';
 import { toJson } from './json.ts';
 import { type Style, styleFor } from './style.ts';
+import type { CommandSyntax } from './syntax.ts';
 
 export interface Streams {
   readonly stdout: NodeJS.WriteStream;
@@ -11,6 +12,7 @@ export interface Streams {
 }
 
 export class Invocation {
+  readonly command: CommandSyntax;
   readonly operands: readonly string[];
   /** The command line after `--`. */
   readonly trailing: readonly string[] | undefined;
@@ -20,6 +22,7 @@ export class Invocation {
 
   constructor(args: ParsedArgs, streams: Streams) {
     this.#args = args;
+    this.command = args.command;
     this.operands = args.operands;
     this.trailing = args.trailing;
     this.streams = streams;

@@ -3,10 +3,12 @@
  */
 import { progTypeName } from '../uapi/prog-types.ts';
 import type { Invocation } from './invocation.ts';
+import { isLive } from './live.ts';
 import { openFile } from './open.ts';
 import { formatTable } from './table.ts';
 
 export async function show(invocation: Invocation): Promise<number> {
+  if (isLive(invocation)) return (await import('./live-objects.ts')).showPrograms(invocation);
   const spec = openFile(invocation.file);
   const programs = Object.entries(spec.programs).map(([name, program]) => ({
     name,

@@ -1,7 +1,9 @@
 /**
- * `skep run`: an object on the embedded kernel, from its load to the table of what it did.
+ * `skep run`: an object on the embedded kernel (on a running one: run-live.ts), from its load to the table of what it did.
  */
+import { usageError } from './args.ts';
 import type { Invocation } from './invocation.ts';
+import { isLive } from './live.ts';
 import { chosenMaps, mapContents, printMaps } from './maps.ts';
 import { exitCodeOf, type Inputs, inputsOf, play, type Verdicts } from './play.ts';
 import { type Session, startSession } from './session.ts';
@@ -16,6 +18,9 @@ interface Run {
 }
 
 export async function run(invocation: Invocation): Promise<number> {
+  if (isLive(invocation)) return (await import('./run-live.ts')).runLive(invocation);
+  const live = ['pid', 'cgroup', 'type'].find((option) => invocation.has(option));
+  if (live !== undefined) throw usageError(`'--${live}' is about a running kernel`, 'add --kernel linux');
   const inputs = inputsOf(invocation);
   const session = startSession(invocation);
   const exitCode = invocation.json

@@ -16,6 +16,8 @@ export interface Option {
 export interface CommandSyntax {
   /** One or two words: 'run', 'prog dump'. */
   readonly name: string;
+  /** Other names: 'prog list'. */
+  readonly aliases?: readonly string[];
   /** What follows the name. */
   readonly usage: string;
   /** How many arguments that are no options it takes. */

@@ -48,7 +48,11 @@ export function found(call: () => unknown): boolean {
   }
 }
 
-function nextKey({ system, fd, keySize }: Walked, key: Uint8Array | undefined): Uint8Array | undefined {
+/** The key behind `key`, or the first one; undefined at the end. */
+export function nextKey(
+  { system, fd, keySize }: Walked,
+  key: Uint8Array | undefined,
+): Uint8Array | undefined {
   const next = new Uint8Array(keySize);
   return found(() => system.bpf('mapGetNextKey', { mapFd: fd, key, nextKey: next })) ? next : undefined;
 }

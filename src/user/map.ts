@@ -15,7 +15,16 @@ import { type ElementTypes, elementCodec, indexCodec, perCpuCodec } from './elem
 import { Handle } from './handle.ts';
 import { dumpMap, type MapDumpFormat } from './map-dump.ts';
 import { mapInfo, owning, typesOf } from './map-open.ts';
-import { errnoOf, found, readBatches, removeAll, type Walked, walkKeys, writeAll } from './map-walk.ts';
+import {
+  errnoOf,
+  found,
+  nextKey,
+  readBatches,
+  removeAll,
+  type Walked,
+  walkKeys,
+  writeAll,
+} from './map-walk.ts';
 import { MappedArray } from './mapped-array.ts';
 import { PerfBuffer } from './perf-buffer.ts';
 import { copyRecord, type ReadOptions, recordDecoder } from './reading.ts';
@@ -191,6 +200,12 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
 
   [Symbol.iterator](): Generator<[K, V]> {
     return this.entries();
+  }
+
+  /** The key behind `key`, or the first one; undefined at the end (BPF_MAP_GET_NEXT_KEY). */
+  keyAfter(key: K | undefined): K | undefined {
+    const next = nextKey(this.#walked(), key === undefined ? undefined : this.#encodeKey(key));
+    return next === undefined ? undefined : (this.#codec().key.decode(next) as K);
   }
 
   /** Every element, read in batches where the kernel has those for this kind of map. */

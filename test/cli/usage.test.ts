@@ -11,7 +11,10 @@ test('a wrong command line: one line, exit code 2', () => {
   const cases: { args: string[]; want: string }[] = [
     { args: ['verfy', object], want: "skep: unknown command 'verfy' (did you mean 'skep verify'?)\n" },
     { args: ['qqqqqqq'], want: "skep: unknown command 'qqqqqqq'\n" },
-    { args: ['prog'], want: "skep: 'skep prog' wants one of show, dump, run (see 'skep help prog')\n" },
+    {
+      args: ['prog'],
+      want: "skep: 'skep prog' wants one of show, dump, run, load, loadall, pin, tracelog (see 'skep help prog')\n",
+    },
     {
       args: ['prog', 'dmup', object],
       want: "skep: unknown command 'prog dmup' (did you mean 'skep prog dump'?)\n",
