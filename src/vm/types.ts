@@ -14,6 +14,19 @@ export interface RunnableProgram {
   readonly insns: readonly (Insn | undefined)[];
   readonly subprogs: readonly { readonly start: number; readonly end: number; readonly stackDepth: number }[];
   readonly maps: readonly BpfMap[];
+  /** What was proved of it; without, the engine knows what it finds by itself. */
+  readonly facts?: ProgramFacts | undefined;
+}
+
+/** What holds at an instruction, by its slot, each time that control comes there. */
+export interface ProgramFacts {
+  /** Bit n: rn holds an address or NULL. */
+  readonly pointers: Uint16Array;
+  /** Conditional jumps that always go one way. */
+  readonly neverJumps: ReadonlySet<number>;
+  readonly alwaysJumps: ReadonlySet<number>;
+  /** Calls of helpers with one map and no other. */
+  readonly callMaps: ReadonlyMap<number, BpfMap>;
 }
 
 /** The task on whose behalf a program runs (the current task of Linux). */

@@ -17,7 +17,7 @@ import {
 } from '../../uapi/prog-types.ts';
 import { verify } from '../../verifier/index.ts';
 import type { Accepted, MapFacts, VerifierInput } from '../../verifier/types.ts';
-import type { Executable, RunnableProgram } from '../../vm/types.ts';
+import type { Executable, ProgramFacts, RunnableProgram } from '../../vm/types.ts';
 import { F_TOKEN_FD, PROG_FLAGS } from '../flags.ts';
 import type { BtfObject } from '../objects/btf.ts';
 import { F_RDONLY_PROG, MapObject } from '../objects/map.ts';
@@ -300,6 +300,7 @@ function makeProgram(call: Call, attr: BpfAttr<'progLoad'>, program: Verified): 
       insns: accepted.insns,
       subprogs: accepted.subprogs,
       maps: maps.map((object): BpfMap => object.map),
+      facts: programFacts(accepted.facts),
     });
   const mapId = (index: number, byIndex: boolean): number => {
     const fd = byIndex ? fdArray(attr.fdArray ?? new Uint8Array())[index] : index;
@@ -336,6 +337,14 @@ function mapExcuse(name: string, maps: readonly MapObject[]): SkepError | undefi
     where: `program ${name}`,
     hint: 'docs/support.md lists what runs',
   });
+}
+
+/** What the verifier proved, with maps for the handles that it knows them by. */
+function programFacts({ pointers, neverJumps, alwaysJumps, callMaps }: Accepted['facts']): ProgramFacts {
+  const maps = [...callMaps].flatMap(([slot, handle]): [number, BpfMap][] =>
+    handle instanceof MapObject ? [[slot, handle.map]] : [],
+  );
+  return { pointers, neverJumps, alwaysJumps, callMaps: new Map(maps) };
 }
 
 /** What the verifier accepts is loaded; what this runtime cannot do is said when it is to run. */

@@ -36,6 +36,8 @@ const compares = {
   sle: 'le_s',
 } as const satisfies Partial<Record<JmpCond, string>>;
 
+const unsigned: Partial<Record<JmpCond, JmpCond>> = { sgt: 'gt', sge: 'ge', slt: 'lt', sle: 'le' };
+
 function pushRegister(frame: Frame, register: number, bits: Bits): void {
   if (bits === 64) frame.get(register);
   else frame.get32(register);
@@ -58,7 +60,66 @@ function setResult(frame: Frame, register: number, bits: Bits): void {
 
 type Alu = Extract<Insn, { op: 'alu' }>;
 
-export function writeAlu(frame: Frame, { alu, bits, dst, src }: Alu): void {
+/** What is known where an instruction is: masks of registers, as in registers.ts. */
+export interface Known {
+  /** Whose upper half is zero before it. */
+  readonly zero: number;
+  /** Whose upper half is zero after it. */
+  readonly zeroAfter: number;
+  /** Whose upper half is read after it. */
+  readonly upper: number;
+}
+
+const has = (mask: number, register: number): boolean => (mask & (1 << register)) !== 0;
+
+const operandIsZero = (known: Known, operand: Operand): boolean =>
+  'reg' in operand ? has(known.zero, operand.reg) : operand.imm >= 0;
+
+/** Whether 32 bits do for a 64-bit operation: the others are zero, or nobody reads them. */
+function narrows(frame: Frame, { alu, dst, src }: Alu, known: Known): boolean {
+  const unread = !has(known.upper, dst);
+  switch (alu) {
+    case 'mov':
+      return unread || (operandIsZero(known, src) && ('imm' in src || frame.isNarrow(src.reg)));
+    case 'add':
+    case 'sub':
+    case 'mul':
+    case 'or':
+    case 'xor':
+    case 'and':
+      return unread || has(known.zeroAfter, dst);
+    case 'lsh':
+      return unread && 'imm' in src;
+    case 'rsh':
+    case 'arsh':
+      return 'imm' in src && has(known.zero, dst);
+    case 'div':
+    case 'mod':
+      return has(known.zero, dst) && operandIsZero(known, src);
+    default:
+      return false;
+  }
+}
+
+/** A 64-bit operation for which 32 bits do. */
+function writeNarrow(frame: Frame, insn: Alu): void {
+  const { alu, dst, src } = insn;
+  const shifts = alu === 'lsh' || alu === 'rsh' || alu === 'arsh';
+  if (shifts && 'imm' in src && (src.imm & 63) >= 32) {
+    frame.code.i32(0);
+    frame.set32(dst);
+    return;
+  }
+  // What has zeros above is not negative.
+  writeAs(frame, { ...insn, bits: 32, alu: alu === 'arsh' ? 'rsh' : alu });
+}
+
+export function writeAlu(frame: Frame, insn: Alu, known: Known): void {
+  if (insn.bits === 64 && narrows(frame, insn, known)) writeNarrow(frame, insn);
+  else writeAs(frame, insn);
+}
+
+function writeAs(frame: Frame, { alu, bits, dst, src }: Alu): void {
   switch (alu) {
     case 'mov':
       push(frame, src, bits);
@@ -132,17 +193,27 @@ function writeNegated(frame: Frame, register: number, bits: Bits): void {
   frame.code.op(`i${bits}.sub`);
 }
 
-export function writeNeg(frame: Frame, { dst, bits }: Extract<Insn, { op: 'neg' }>): void {
+export function writeNeg(frame: Frame, insn: Extract<Insn, { op: 'neg' }>, known: Known): void {
+  const { dst } = insn;
+  const bits = insn.bits === 64 && !has(known.upper, dst) ? 32 : insn.bits;
   writeNegated(frame, dst, bits);
   setResult(frame, dst, bits);
 }
 
-export function writeMovsx(frame: Frame, { bits, from, dst, src }: Extract<Insn, { op: 'movsx' }>): void {
-  pushRegister(frame, src, bits);
+export function writeMovsx(frame: Frame, insn: Extract<Insn, { op: 'movsx' }>, known: Known): void {
+  const { from, dst, src } = insn;
+  const bits = insn.bits === 64 && !has(known.upper, dst) ? 32 : insn.bits;
+  if (bits === 64) {
+    frame.get32(src);
+    if (from !== 32) frame.code.op(`i32.extend${from}_s`);
+    frame.code.op('i64.extend_i32_s');
+    frame.set(dst);
+    return;
+  }
+  frame.get32(src);
   // A 32-bit move of 32 bits extends nothing.
-  if (bits === 64) frame.code.op(`i64.extend${from}_s`);
-  else if (from !== 32) frame.code.op(`i32.extend${from}_s`);
-  setResult(frame, dst, bits);
+  if (from !== 32) frame.code.op(`i32.extend${from}_s`);
+  frame.set32(dst);
 }
 
 /** Memory is little-endian: `le` truncates, `be` and `bswap` swap as well. */
@@ -224,8 +295,16 @@ export function writeSwapped(frame: Frame, width: 16 | 32): void {
 }
 
 /** Puts on the stack whether the jump is taken: zero where not. */
-export function writeCondition(frame: Frame, { cond, bits, dst, src }: Extract<Insn, { op: 'jmp' }>): void {
+export function writeCondition(frame: Frame, insn: Extract<Insn, { op: 'jmp' }>, known: Known): void {
   const { code } = frame;
+  const { dst, src } = insn;
+  let { cond, bits } = insn;
+  if (bits === 64 && cond === 'set' && 'imm' in src && src.imm >= 0) bits = 32;
+  if (bits === 64 && has(known.zero, dst) && operandIsZero(known, src)) {
+    // Neither is negative, as 64 bits.
+    bits = 32;
+    cond = unsigned[cond] ?? cond;
+  }
   pushRegister(frame, dst, bits);
   if ('imm' in src && src.imm === 0 && cond === 'eq') {
     code.op(`i${bits}.eqz`);

@@ -6,6 +6,7 @@
 import { helpers } from '../../../uapi/helpers.ts';
 import { MAX_TAIL_CALLS } from '../../run.ts';
 import type { FunctionRef } from '../wasm/index.ts';
+import { mapHelpers, type Signature } from './call-plan.ts';
 import type { Frame } from './frame.ts';
 import { CPU, FUEL, TAILS } from './layout.ts';
 import { type KnownMap, writeLookup } from './lookup.ts';
@@ -23,6 +24,8 @@ export interface Shared {
   entryCost(slot: number): number;
   /** How to go on in a program of the table of this type. */
   readonly tailCall: { readonly op: 'call_indirect' | 'return_call_indirect'; readonly type: number };
+  /** Its parameters. */
+  signature(slot: number): Signature;
   /** Whether that one uses up fuel. */
   usesFuel(slot: number): boolean;
   /** The function of the module that does something with a map. */
@@ -34,11 +37,16 @@ export interface Shared {
 }
 
 /** Arguments and result of a helper. */
-export const ARGUMENTS = [1, 2, 3, 4, 5];
+const ARGUMENTS = [1, 2, 3, 4, 5];
 
-export function writeHelper(frame: Frame, shared: Shared, call: { importName: string; slot: number }): void {
+export function writeHelper(
+  frame: Frame,
+  shared: Shared,
+  call: { importName: string; slot: number; reads: number },
+): void {
   const { code } = frame;
   for (const register of ARGUMENTS) {
+    if ((call.reads & (1 << register)) === 0) continue;
     code.i32(shared.scratch);
     frame.get(register);
     code.access('i64.store', 8 * register);
@@ -49,13 +57,6 @@ export function writeHelper(frame: Frame, shared: Shared, call: { importName: st
   code.access('i64.load');
   frame.set(0);
 }
-
-/** Helpers that the module has functions for, by what they do with a map. */
-const mapHelpers = new Map<number, MapFunction>([
-  [helpers.map_update_elem.id, 'update'],
-  [helpers.map_delete_elem.id, 'delete'],
-  [helpers.ringbuf_reserve.id, 'reserve'],
-]);
 
 /** A helper in a form of its own where the arguments allow it; false where it has none. */
 export function writeDirect(

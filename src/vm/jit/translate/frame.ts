@@ -1,64 +1,123 @@
 /**
- * The registers of one function while it is written: r0 … r9 as 64-bit locals, r10 as the address of the
- * frame (nothing verified writes it). Reading and writing them in either width, and addresses made of them.
+ * The registers of one function while it is written. Each is in a 64-bit local, in a 32-bit one, or in both: the
+ * 32-bit one has all of it where its upper half is zero, and all that matters where nobody reads that. r10 is the
+ * address of the frame (nothing verified writes it).
  */
 import { STACK_BYTES } from '../../run.ts';
 import type { Code, Local } from '../wasm/index.ts';
 
+/** r10, where nothing writes it. */
+const FRAME_POINTER = 10;
+
 export class Frame {
   readonly code: Code;
-  /** r0 … r9, and r10 where an instruction writes it. */
-  private readonly registers: readonly Local[];
   /** The lowest address of this frame's stack. */
   readonly stack: Local;
+  private readonly wide: (Local | undefined)[] = [];
+  private readonly narrow: (Local | undefined)[] = [];
+  /** Registers whose value the locals of each kind hold now. */
+  private inWide = 0;
+  private inNarrow = 0;
+  private readonly writesR10: boolean;
   private readonly scratch = new Map<string, Local>();
 
-  constructor(code: Code, registers: readonly Local[], stack: Local) {
+  constructor(code: Code, { stack, writesR10 }: { stack: Local; writesR10: boolean }) {
     this.code = code;
-    this.registers = registers;
     this.stack = stack;
+    this.writesR10 = writesR10;
+  }
+
+  /** A parameter holds the register on entry. */
+  parameter(register: number, local: Local): void {
+    if (local.type === 'i64') {
+      this.wide[register] = local;
+      this.inWide |= 1 << register;
+    } else {
+      this.narrow[register] = local;
+      this.inNarrow |= 1 << register;
+    }
+  }
+
+  /** At the start of a block: `live` registers are in 64-bit locals where `wide` says so, else in 32-bit ones. */
+  enter(live: number, wide: number): void {
+    this.inWide = live & wide;
+    this.inNarrow = live & ~wide;
+  }
+
+  /** At the end of a block: puts registers where the next one expects them; what is elsewhere stays as well. */
+  prepare(live: number, wide: number): void {
+    const here = this.writesR10 ? live : live & ~(1 << FRAME_POINTER);
+    for (let register = 0; here >> register !== 0; register++) {
+      const mask = 1 << register;
+      if ((here & mask) === 0) continue;
+      if ((wide & mask) !== 0 && (this.inWide & mask) === 0) {
+        this.get(register);
+        this.code.set(this.wideLocal(register));
+        this.inWide |= mask;
+      } else if ((wide & mask) === 0 && (this.inNarrow & mask) === 0) {
+        this.get32(register);
+        this.code.set(this.narrowLocal(register));
+        this.inNarrow |= mask;
+      }
+    }
+  }
+
+  private wideLocal(register: number): Local {
+    return (this.wide[register] ??= this.code.local(`r${register}`, 'i64'));
+  }
+
+  private narrowLocal(register: number): Local {
+    return (this.narrow[register] ??= this.code.local(`w${register}`, 'i32'));
+  }
+
+  private isFramePointer(register: number): boolean {
+    return register === FRAME_POINTER && !this.writesR10;
+  }
+
+  /** Whether its lower half is to be had without cutting it off. */
+  isNarrow(register: number): boolean {
+    return this.isFramePointer(register) || (this.inNarrow & (1 << register)) !== 0;
   }
 
   get(register: number): void {
-    const local = this.registers[register];
-    if (local !== undefined) {
-      this.code.get(local);
+    if (!this.isFramePointer(register) && (this.inNarrow & ~this.inWide & (1 << register)) === 0) {
+      this.code.get(this.wideLocal(register));
       return;
     }
-    this.stackTop();
+    this.get32(register);
     this.code.op('i64.extend_i32_u');
   }
 
-  private stackTop(): void {
-    this.code.get(this.stack);
-    this.code.i32(STACK_BYTES);
-    this.code.op('i32.add');
-  }
-
   get32(register: number): void {
-    const local = this.registers[register];
-    if (local === undefined) {
-      this.stackTop();
-      return;
+    if (this.isFramePointer(register)) {
+      this.code.get(this.stack);
+      this.code.i32(STACK_BYTES);
+      this.code.op('i32.add');
+    } else if ((this.inNarrow & (1 << register)) !== 0) {
+      this.code.get(this.narrowLocal(register));
+    } else {
+      this.code.get(this.wideLocal(register));
+      this.code.op('i32.wrap_i64');
     }
-    this.code.get(local);
-    this.code.op('i32.wrap_i64');
   }
 
   /** Sets it to the 64-bit value on the stack. */
   set(register: number): void {
-    this.code.set(this.registers[register]!);
+    this.code.set(this.wideLocal(register));
+    this.inWide |= 1 << register;
+    this.inNarrow &= ~(1 << register);
   }
 
   /** Sets it to the 32-bit value on the stack; the upper half becomes zero. */
   set32(register: number): void {
-    this.code.op('i64.extend_i32_u');
-    this.set(register);
+    this.code.set(this.narrowLocal(register));
+    this.inNarrow |= 1 << register;
+    this.inWide &= ~(1 << register);
   }
 
   /** Puts the address `register` + `off` on the stack, less the returned offset of the access. */
   address(register: number, off: number): number {
-    if (this.registers[register] === undefined && off >= -STACK_BYTES) {
+    if (this.isFramePointer(register) && off >= -STACK_BYTES) {
       this.code.get(this.stack);
       return STACK_BYTES + off;
     }

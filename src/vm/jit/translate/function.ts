@@ -15,19 +15,43 @@ import { helperCode } from '../../helpers/table.ts';
 import { MAX_FRAMES, MAX_LOOPS, STACK_BYTES, TAIL_CALL } from '../../run.ts';
 import type { RunnableProgram } from '../../types.ts';
 import { type Ending, writeStructured } from '../flow/structure.ts';
-import type { Code, Local } from '../wasm/index.ts';
-import { writeAlu, writeCondition, writeMovsx, writeNeg, writeSwap, writeSwapped } from './alu.ts';
-import { ARGUMENTS, type Shared, writeDirect, writeFuelLoad, writeHelper, writeTailCall } from './calls.ts';
+import type { Code, Local, ValueType } from '../wasm/index.ts';
+import {
+  type Known,
+  writeAlu,
+  writeCondition,
+  writeMovsx,
+  writeNeg,
+  writeSwap,
+  writeSwapped,
+} from './alu.ts';
+import { type CallPlan, helperUse, planAt } from './call-plan.ts';
+import { type Shared, writeDirect, writeFuelLoad, writeHelper, writeTailCall } from './calls.ts';
 import { Frame } from './frame.ts';
-import { type BpfFunction, callTarget, written } from './functions.ts';
+import { type BpfFunction, callTarget } from './functions.ts';
 import { FRAME, FUEL, helperImport, stops } from './layout.ts';
 import { writeAtomic, writeLoad, writeStore } from './memory.ts';
+import {
+  liveAtEnd,
+  liveBefore,
+  lowOf,
+  type RegisterInput,
+  type Registers,
+  slotsOf,
+  upperOf,
+  zeroAfter,
+} from './registers.ts';
 
 export interface FunctionInput {
   readonly program: RunnableProgram;
   readonly bpf: BpfFunction;
   readonly shared: Shared;
   readonly code: Code;
+  /** The locals that hold registers on entry, by register. */
+  readonly parameters: ReadonlyMap<number, Local>;
+  readonly plans: ReadonlyMap<number, CallPlan>;
+  readonly analysis: RegisterInput;
+  readonly registers: Registers;
   /** Bytes of the stack, from its top, that may be read before they are written; a multiple of 8. */
   readonly stackDepth: number;
   /** Whether it is the program itself, and not one that it calls. */
@@ -47,26 +71,35 @@ const ROUND_DEPTH = 32;
 /** Helpers that call functions of the program. */
 const CALLING_BACK: ReadonlySet<number> = new Set([helpers.loop.id, helpers.for_each_map_elem.id]);
 
+/** Whether it does nothing but set a register that is not read afterwards. */
+function isIdle(insn: Insn, live: number): boolean {
+  switch (insn.op) {
+    case 'alu':
+    case 'neg':
+    case 'movsx':
+    case 'swap':
+    case 'ldimm64':
+      return (live & (1 << insn.dst)) === 0;
+    default:
+      return false;
+  }
+}
+
 class FunctionWriter {
   private readonly input: FunctionInput;
   private readonly frame: Frame;
   private readonly fuel: Local | undefined;
   private readonly loops: Local | undefined;
-  /** For each register the address of a map that it holds for certain, within a block. */
-  private readonly mapIn: (number | undefined)[] = [];
-  /** And the slot of a function, for callbacks. */
-  private readonly functionIn: (number | undefined)[] = [];
+  private readonly registers: Registers;
   readonly slotMap: number[] = [];
 
   constructor(input: FunctionInput) {
     this.input = input;
     const { bpf, code } = input;
-    const named = new Map(code.locals.map((local) => [local.name, local]));
-    const registers = Array.from({ length: bpf.writesR10 ? 11 : 10 }, (_, register) => {
-      const name = `r${register}`;
-      return named.get(name) ?? code.local(name, 'i64');
-    });
-    this.frame = new Frame(code, registers, named.get('stack')!);
+    this.registers = input.registers;
+    const stack = code.locals.find(({ name }) => name === 'stack')!;
+    this.frame = new Frame(code, { stack, writesR10: bpf.writesR10 });
+    for (const [register, local] of input.parameters) this.frame.parameter(register, local);
     if (bpf.usesFuel) this.fuel = code.local('fuel', 'i64');
     const mayGoto = bpf.blocks.some(({ end }) => input.program.insns[end - 1]?.op === 'mayGoto');
     if (mayGoto) this.loops = code.local('loops', 'i32');
@@ -86,11 +119,6 @@ class FunctionWriter {
   private prologue(): void {
     const { bpf, code, shared } = this.input;
     const { frame } = this;
-    const ctx = code.locals.find(({ name }) => name === 'ctx');
-    if (ctx !== undefined) {
-      code.get(ctx);
-      frame.set32(1);
-    }
     if (bpf.usesStack) this.clearStack();
     if (bpf.writesR10) {
       code.get(frame.stack);
@@ -106,6 +134,17 @@ class FunctionWriter {
       code.i32(MAX_LOOPS);
       code.set(this.loops);
     }
+    this.prepare(0);
+  }
+
+  /** Which of the live registers a block has in 64-bit locals: those of which the upper half says something. */
+  private wideAt(node: number): number {
+    return this.registers.upper[node]! & ~this.registers.zero[node]!;
+  }
+
+  /** Puts the registers where a block that comes next expects them. */
+  private prepare(node: number): void {
+    this.frame.prepare(this.registers.live[node]!, this.wideAt(node));
   }
 
   private clearStack(): void {
@@ -176,27 +215,38 @@ class FunctionWriter {
   }
 
   private block(node: number): Ending {
-    const { bpf, code, program } = this.input;
-    const { start, end } = bpf.blocks[node]!;
-    const [then, otherwise] = bpf.graph[node]!;
-    this.mapIn.length = 0;
-    this.functionIn.length = 0;
-    let last: Insn | undefined;
-    for (let slot = start; slot < end; slot++) {
-      const insn = program.insns[slot];
-      // The second slot of a load.
-      if (insn === undefined) continue;
-      this.insn(insn, slot);
-      this.track(insn, slot);
-      last = insn;
+    const { bpf, code, analysis } = this.input;
+    const { frame, registers } = this;
+    const { start } = bpf.blocks[node]!;
+    const successors = bpf.graph[node]!;
+    const [then, otherwise] = successors;
+    frame.enter(registers.live[node]!, this.wideAt(node));
+    const slots = slotsOf(analysis, node);
+    const liveAfter: number[] = [];
+    let live = liveAtEnd(analysis, node, registers);
+    for (let i = slots.length - 1; i >= 0; i--) {
+      liveAfter[i] = live;
+      live = liveBefore(analysis, slots[i]!, live);
     }
+    let zero = registers.zero[node]! | (analysis.pointers?.[start] ?? 0);
+    let last: Insn | undefined;
+    let known: Known = { zero, zeroAfter: zero, upper: 0 };
+    slots.forEach((slot, i) => {
+      const insn = analysis.insns[slot]!;
+      const after = zeroAfter(analysis, slot, zero);
+      known = { zero, zeroAfter: after, upper: upperOf(liveAfter[i]!) };
+      if (!isIdle(insn, lowOf(liveAfter[i]!))) this.insn(insn, slot, known);
+      zero = after;
+      last = insn;
+    });
     if (last === undefined) {
       this.stop('nowhere', start);
       return { kind: 'none' };
     }
+    for (const to of successors) this.prepare(to);
     if (then === undefined) return { kind: 'none' };
     if (otherwise === undefined) return { kind: 'goto', to: then };
-    if (last.op === 'jmp') writeCondition(this.frame, last);
+    if (last.op === 'jmp') writeCondition(frame, last, known);
     else this.mayGoto(code);
     return { kind: 'if', then, otherwise };
   }
@@ -212,34 +262,18 @@ class FunctionWriter {
     code.op('i32.lt_s');
   }
 
-  private track(insn: Insn, slot: number): void {
-    const register = written(insn);
-    if (register === undefined) return;
-    let address: number | undefined;
-    this.functionIn[register] = undefined;
-    if (insn.op === 'ldimm64' && insn.pseudo === 'func') {
-      this.functionIn[register] = callTarget(this.input.program, { imm: insn.lo }, slot);
-    } else if (insn.op === 'ldimm64' && insn.hi === 0) {
-      address = insn.lo >>> 0;
-    }
-    if (insn.op === 'alu' && insn.alu === 'mov' && insn.bits === 64 && 'reg' in insn.src) {
-      address = this.mapIn[insn.src.reg];
-    }
-    this.mapIn[register] = address;
-  }
-
-  private insn(insn: Insn, slot: number): void {
+  private insn(insn: Insn, slot: number, known: Known): void {
     const { code } = this.input;
     const { frame } = this;
     switch (insn.op) {
       case 'alu':
-        writeAlu(frame, insn);
+        writeAlu(frame, insn, known);
         break;
       case 'neg':
-        writeNeg(frame, insn);
+        writeNeg(frame, insn, known);
         break;
       case 'movsx':
-        writeMovsx(frame, insn);
+        writeMovsx(frame, insn, known);
         break;
       case 'swap':
         writeSwap(frame, insn);
@@ -247,7 +281,7 @@ class FunctionWriter {
       case 'load':
       case 'loadAcquire':
         this.slotMap.push(code.size, slot);
-        writeLoad(frame, insn);
+        writeLoad(frame, insn, known);
         break;
       case 'store':
       case 'storeRelease':
@@ -260,11 +294,15 @@ class FunctionWriter {
         break;
       case 'ldimm64':
         if (insn.pseudo === 'func') {
-          code.i64(BigInt(callTarget(this.input.program, { imm: insn.lo }, slot)));
+          code.i32(callTarget(this.input.program, { imm: insn.lo }, slot));
+          frame.set32(insn.dst);
+        } else if (insn.hi === 0) {
+          code.i32(insn.lo);
+          frame.set32(insn.dst);
         } else {
           code.i64((BigInt(insn.hi) << 32n) | BigInt(insn.lo >>> 0));
+          frame.set(insn.dst);
         }
-        frame.set(insn.dst);
         break;
       case 'ldPacket':
         this.classicLoad(insn);
@@ -336,15 +374,13 @@ class FunctionWriter {
       this.tailCall(slot);
       return;
     }
-    const address = this.mapIn[1];
-    const known = address === undefined ? undefined : shared.mapAt(address);
+    const plan = planAt(this.input.plans, slot);
     this.slotMap.push(this.input.code.size, slot);
-    if (writeDirect(this.frame, shared, { helper: insn.imm, known })) return;
+    if (writeDirect(this.frame, shared, { helper: insn.imm, known: plan.map })) return;
     const helper = helperCode(insn.imm);
     if (helper === undefined) throw new Bug(`a call of helper ${insn.imm} was not refused`);
-    const callback = insn.imm === helpers.loop.id ? this.functionIn[2] : undefined;
-    if (callback !== undefined) {
-      this.loop(callback, slot);
+    if (insn.imm === helpers.loop.id && plan.callback !== undefined) {
+      this.loop(plan.callback, slot);
       return;
     }
     const callsBack = CALLING_BACK.has(insn.imm);
@@ -355,7 +391,8 @@ class FunctionWriter {
       code.get(this.frame.stack);
       code.access('i32.store', FRAME);
     }
-    writeHelper(this.frame, shared, { importName: helperImport(helper), slot });
+    const reads = helperUse(insn.imm, plan).low;
+    writeHelper(this.frame, shared, { importName: helperImport(helper), slot, reads });
     if (callsBack && this.fuel !== undefined) this.restoreFuel();
   }
 
@@ -395,11 +432,18 @@ class FunctionWriter {
     code.brIf(done);
     this.callFunction(target, slot, {
       cost: this.input.shared.entryCost(target),
-      push: () => {
-        code.get(round);
-        code.op('i64.extend_i32_u');
-        code.get(context);
-        for (let i = 0; i < 3; i++) code.i64(0n);
+      push: (register, type) => {
+        if (register === 1) {
+          code.get(round);
+          if (type === 'i64') code.op('i64.extend_i32_u');
+        } else if (register === 2) {
+          code.get(context);
+          if (type === 'i32') code.op('i32.wrap_i64');
+        } else if (type === 'i64') {
+          code.i64(0n);
+        } else {
+          code.i32(0);
+        }
       },
     });
     code.get(round);
@@ -411,7 +455,8 @@ class FunctionWriter {
     code.end();
     code.end();
     code.get(round);
-    frame.set32(0);
+    code.op('i64.extend_i32_u');
+    frame.set(0);
     code.end();
     code.end();
   }
@@ -419,15 +464,20 @@ class FunctionWriter {
   private subprog(target: number, slot: number): void {
     this.callFunction(target, slot, {
       cost: 1,
-      push: () => {
-        for (const register of ARGUMENTS) this.frame.get(register);
+      push: (register, type) => {
+        if (type === 'i64') this.frame.get(register);
+        else this.frame.get32(register);
       },
     });
     this.frame.set(0);
   }
 
-  /** Calls a function of the program, which leaves its result on the stack; `push` puts r1 … r5 there. */
-  private callFunction(target: number, slot: number, how: { cost: number; push: () => void }): void {
+  /** Calls a function of the program, which leaves its result on the stack; `push` puts an argument there. */
+  private callFunction(
+    target: number,
+    slot: number,
+    how: { readonly cost: number; readonly push: (register: number, type: ValueType) => void },
+  ): void {
     const { checksDepth, code, shared } = this.input;
     if (checksDepth) {
       // The block of all frames is aligned to its size: the last frame is at its start.
@@ -442,7 +492,9 @@ class FunctionWriter {
     this.burn(how.cost, target);
     const sharesFuel = shared.usesFuel(target);
     if (sharesFuel) this.saveFuel();
-    how.push();
+    shared.signature(target).forEach((type, i) => {
+      if (type !== undefined) how.push(i + 1, type);
+    });
     code.get(this.frame.stack);
     code.i32(STACK_BYTES);
     code.op('i32.sub');
@@ -453,8 +505,7 @@ class FunctionWriter {
   private tailCall(slot: number): void {
     const { code, shared } = this.input;
     this.saveFuel();
-    const address = this.mapIn[2];
-    const known = address === undefined ? undefined : shared.mapAt(address);
+    const { map: known } = planAt(this.input.plans, slot);
     writeTailCall(this.frame, shared, { slot, known, entry: this.input.isEntry });
     code.if();
     // The target left its fuel in the scratch block, as an exit does.

@@ -40,7 +40,7 @@ export interface BpfFunction {
 export const after = (insn: Insn, slot: number): number => slot + (insn.op === 'ldimm64' ? 2 : 1);
 
 /** Slots that control goes to from the last instruction of a block, the taken jump first. */
-function successors(insns: RunnableProgram['insns'], slot: number): number[] {
+function successors({ insns, facts }: RunnableProgram, slot: number): number[] {
   const insn = insns[slot];
   if (insn === undefined) return [];
   // All that is outside of the program is one place.
@@ -51,6 +51,9 @@ function successors(insns: RunnableProgram['insns'], slot: number): number[] {
     case 'ja':
       return [inside(slot + 1 + insn.off)];
     case 'jmp':
+      if (facts?.neverJumps.has(slot) === true) return [inside(slot + 1)];
+      if (facts?.alwaysJumps.has(slot) === true) return [inside(slot + 1 + insn.off)];
+      return [inside(slot + 1 + insn.off), inside(slot + 1)];
     case 'mayGoto':
       return [inside(slot + 1 + insn.off), inside(slot + 1)];
     default:
@@ -131,7 +134,7 @@ function cut(
       }
       tailCalls ||= insn.op === 'call' && insn.kind === 'helper' && insn.imm === TAIL_CALL;
       if (endsBlock(insn)) {
-        for (const to of successors(insns, slot)) lead(to);
+        for (const to of successors(program, slot)) lead(to);
         break;
       }
       slot = Math.min(after(insn, slot), insns.length);
@@ -152,7 +155,7 @@ function cut(
       if (endsBlock(insn) || leads[end] === stamp) break;
     }
     blocks.push({ start, end, cost });
-    graph.push(successors(insns, last).map((to) => numbers.get(to) ?? missingBlock(to)));
+    graph.push(successors(program, last).map((to) => numbers.get(to) ?? missingBlock(to)));
   }
   const shape = shapeOf(graph);
   const goesBack = graph.some((to, from) => to.some((target) => shape.place[target]! <= shape.place[from]!));
@@ -174,7 +177,11 @@ function missingBlock(slot: number): never {
 }
 
 /** The slot that a call of a subprogram goes to. */
-export function callTarget(program: RunnableProgram, insn: { readonly imm: number }, slot: number): number {
+export function callTarget(
+  program: Pick<RunnableProgram, 'insns'>,
+  insn: { readonly imm: number },
+  slot: number,
+): number {
   const to = slot + 1 + insn.imm;
   return to >= 0 && to < program.insns.length ? to : program.insns.length;
 }

@@ -51,8 +51,3 @@ export const CALLBACK = 'callback';
 export const MAIN = 'main';
 /** The program itself: the same, with r0 as its result. */
 export const mainType: FunctionType = { params: ['i32', 'i32'], results: ['i64'] };
-/** A subprogram: (r1 … r5, lowest address of its frame) → r0. */
-export const subprogType: FunctionType = {
-  params: ['i64', 'i64', 'i64', 'i64', 'i64', 'i32'],
-  results: ['i64'],
-};

@@ -69,7 +69,7 @@ export function writeLookup(frame: Frame, shared: Shared, known: KnownMap): void
   code.tee(element);
   code.i32(array.maxEntries);
   code.op('i32.lt_u');
-  code.if('i64');
+  code.if('i32');
   code.get(element);
   code.i32(array.stride);
   code.op('i32.mul');
@@ -82,9 +82,8 @@ export function writeLookup(frame: Frame, shared: Shared, known: KnownMap): void
     code.op('i32.mul');
     code.op('i32.add');
   }
-  code.op('i64.extend_i32_u');
   code.else();
-  code.i64(0n);
+  code.i32(0);
   code.end();
-  frame.set(0);
+  frame.set32(0);
 }

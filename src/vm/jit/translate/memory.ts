@@ -5,6 +5,7 @@
  */
 import type { Insn, Size } from '../../../isa/insn.ts';
 import type { AccessOp, PlainOp } from '../wasm/index.ts';
+import type { Known } from './alu.ts';
 import type { Frame } from './frame.ts';
 
 const loads: Record<Size, AccessOp> = {
@@ -19,6 +20,20 @@ const signedLoads: Record<Size, AccessOp> = {
   4: 'i64.load32_s',
   8: 'i64.load',
 };
+/** Into 32 bits; of eight bytes, the lower four. */
+const loads32: Record<Size, AccessOp> = {
+  1: 'i32.load8_u',
+  2: 'i32.load16_u',
+  4: 'i32.load',
+  8: 'i32.load',
+};
+const signedLoads32: Record<Size, AccessOp> = {
+  1: 'i32.load8_s',
+  2: 'i32.load16_s',
+  4: 'i32.load',
+  8: 'i32.load',
+};
+const stores32: Record<1 | 2 | 4, AccessOp> = { 1: 'i32.store8', 2: 'i32.store16', 4: 'i32.store' };
 const stores: Record<Size, AccessOp> = {
   1: 'i64.store8',
   2: 'i64.store16',
@@ -32,19 +47,36 @@ const combine = {
   xor: 'i64.xor',
 } as const satisfies Record<string, PlainOp>;
 
-export function writeLoad(frame: Frame, insn: Extract<Insn, { op: 'load' | 'loadAcquire' }>): void {
+export function writeLoad(
+  frame: Frame,
+  insn: Extract<Insn, { op: 'load' | 'loadAcquire' }>,
+  known: Known,
+): void {
   const signed = insn.op === 'load' && insn.signed;
+  const mask = 1 << insn.dst;
   const offset = frame.address(insn.src, insn.off);
-  frame.code.access((signed ? signedLoads : loads)[insn.size], offset);
-  frame.set(insn.dst);
+  const fits = signed || insn.size === 8 ? (known.upper & ~known.zeroAfter & mask) === 0 : true;
+  if (fits) {
+    frame.code.access((signed ? signedLoads32 : loads32)[insn.size], offset);
+    frame.set32(insn.dst);
+  } else {
+    frame.code.access((signed ? signedLoads : loads)[insn.size], offset);
+    frame.set(insn.dst);
+  }
 }
 
 export function writeStore(frame: Frame, insn: Extract<Insn, { op: 'store' | 'storeRelease' }>): void {
   const offset = frame.address(insn.dst, insn.off);
-  if (insn.op === 'storeRelease') frame.get(insn.src);
-  else if ('reg' in insn.src) frame.get(insn.src.reg);
-  else frame.code.i64(BigInt(insn.src.imm));
-  frame.code.access(stores[insn.size], offset);
+  const src = insn.op === 'storeRelease' ? { reg: insn.src } : insn.src;
+  if (insn.size === 8) {
+    if ('reg' in src) frame.get(src.reg);
+    else frame.code.i64(BigInt(src.imm));
+  } else if ('reg' in src) {
+    frame.get32(src.reg);
+  } else {
+    frame.code.i32(src.imm);
+  }
+  frame.code.access(insn.size === 8 ? 'i64.store' : stores32[insn.size], offset);
 }
 
 export function writeAtomic(frame: Frame, insn: Extract<Insn, { op: 'atomic' }>): void {

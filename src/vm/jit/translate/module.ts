@@ -7,7 +7,15 @@ import { Bug } from '../../../base/errors.ts';
 import { helperByCode } from '../../helpers/table.ts';
 import { STACK_BYTES } from '../../run.ts';
 import type { RunnableProgram } from '../../types.ts';
-import { type Code, type FunctionRef, type Local, ModuleBuilder } from '../wasm/index.ts';
+import {
+  type Code,
+  type FunctionRef,
+  type FunctionType,
+  type Local,
+  ModuleBuilder,
+  type ValueType,
+} from '../wasm/index.ts';
+import { findNeeds, type Signature } from './call-plan.ts';
 import type { Shared } from './calls.ts';
 import { type SlotMap, writeFunction } from './function.ts';
 import { functionsOf, mayNestTooDeep } from './functions.ts';
@@ -21,7 +29,6 @@ import {
   hostImports,
   MAIN,
   mainType,
-  subprogType,
 } from './layout.ts';
 import { mapLayout } from './lookup.ts';
 import { defineCommit, defineMapFunction } from './map-functions.ts';
@@ -66,19 +73,22 @@ export function translate(program: RunnableProgram, { scratch, view, name }: Pla
   });
 
   const functions = functionsOf(program);
+  const maps = new Map(program.maps.map((map, index) => [map.address, { index, ...mapLayout(map, view) }]));
+  const needs = findNeeds(program, functions, (address) => maps.get(address));
   const checksDepth = mayNestTooDeep(functions);
   const codes: Code[] = [];
   const refs = new Map<number, FunctionRef>();
   const main = module.define('main', mainType, ['ctx', 'stack']);
   codes.push(main.code);
+  const signatureOf = (slot: number): Signature => needs.get(slot)?.signature ?? missing(`f${slot}`);
   // The entry can be called as a subprogram too (by itself): then it is a function of its own.
   const callable = functions.filter((one) => functions.some(({ calls }) => calls.includes(one.entry)));
   for (const { entry: slot } of callable) {
-    const { ref, code } = module.define(`f${slot}`, subprogType, ['r1', 'r2', 'r3', 'r4', 'r5', 'stack']);
+    const { type, names } = subprogShape(signatureOf(slot));
+    const { ref, code } = module.define(`f${slot}`, type, names);
     refs.set(slot, ref);
     codes.push(code);
   }
-  const maps = new Map(program.maps.map((map, index) => [map.address, { index, ...mapLayout(map, view) }]));
   const depths = new Map(program.subprogs.map(({ start, stackDepth }) => [start, stackDepth]));
   const fuelUsers = new Set(callable.filter((one) => one.usesFuel).map((one) => one.entry));
   const mapFunctions = new Map<string, FunctionRef>();
@@ -87,6 +97,7 @@ export function translate(program: RunnableProgram, { scratch, view, name }: Pla
     scratch,
     entryCost: (slot) => functions.find(({ entry }) => entry === slot)?.blocks[0]?.cost ?? 1,
     tailCall: { op: tailCallOp(), type: module.typeIndex(mainType) },
+    signature: signatureOf,
     usesFuel: (slot) => fuelUsers.has(slot),
     imported: (name) => imports.get(name) ?? missing(name),
     subprog: (slot) => refs.get(slot) ?? missing(`f${slot}`),
@@ -104,11 +115,14 @@ export function translate(program: RunnableProgram, { scratch, view, name }: Pla
   };
   const slotMaps = [functions[0]!, ...callable].map((bpf, i) => {
     const stackDepth = Math.min(roundUp(depths.get(bpf.entry) ?? STACK_BYTES, 8), STACK_BYTES);
+    const code = codes[i]!;
     return writeFunction({
       program,
       bpf,
       shared,
-      code: codes[i]!,
+      code,
+      parameters: parametersOf(code),
+      ...needs.get(bpf.entry)!,
       isEntry: i === 0,
       stackDepth,
       checksDepth,
@@ -123,6 +137,28 @@ export function translate(program: RunnableProgram, { scratch, view, name }: Pla
     codes.every(({ size }) => size + LOCALS_BYTES <= MOST_FUNCTION_BYTES) &&
     functions.every(({ shape, blocks }) => shape.reducible || blocks.length < MOST_TABLE_LABELS);
   return { module, bytes, fits, slotAt: slotFinder(slotMaps, starts) };
+}
+
+/** The parameters of a subprogram in WebAssembly: those of r1 … r5 that it reads, and its frame. */
+function subprogShape(signature: Signature): { type: FunctionType; names: string[] } {
+  const params: ValueType[] = [];
+  const names: string[] = [];
+  signature.forEach((type, i) => {
+    if (type === undefined) return;
+    params.push(type);
+    names.push(`${type === 'i64' ? 'r' : 'w'}${i + 1}`);
+  });
+  return { type: { params: [...params, 'i32'], results: ['i64'] }, names: [...names, 'stack'] };
+}
+
+/** Which registers the parameters are. */
+function parametersOf({ locals }: Code): Map<number, Local> {
+  const found = new Map<number, Local>();
+  for (const local of locals) {
+    if (local.name === 'ctx') found.set(1, local);
+    else if (local.name !== 'stack') found.set(Number(local.name.slice(1)), local);
+  }
+  return found;
 }
 
 let hasTailCalls: boolean | undefined;
@@ -161,10 +197,13 @@ function writeCallback(module: ModuleBuilder, shared: Shared, slots: readonly nu
     code.op('i32.eq');
     code.if();
     code.i32(shared.scratch);
-    for (let register = 1; register <= 5; register++) {
+    shared.signature(target).forEach((type, i) => {
+      if (type === undefined) return;
+      const register = i + 1;
       code.i32(shared.scratch);
       code.access('i64.load', 8 * register);
-    }
+      if (type === 'i32') code.op('i32.wrap_i64');
+    });
     code.get(stack);
     code.call(shared.subprog(target));
     code.access('i64.store');

@@ -1,0 +1,281 @@
+/**
+ * What a function needs of its registers: which are read later, whether also their upper halves are, and which are
+ * known to have zeros there. So a register can be a 32-bit local where nothing is lost: addresses, results of 32-bit
+ * operations, and 64-bit ones of which only the lower half is ever looked at. Registers are bits of masks, r0 the
+ * lowest.
+ */
+import type { Insn } from '../../../isa/insn.ts';
+import type { BpfFunction } from './functions.ts';
+
+/** r0 … r10. */
+const ALL = 0x7ff;
+/** r0 … r5, which a call leaves undefined but for r0. */
+const CALLER_SAVED = 0x3f;
+
+/** What a call reads: registers, and those of them whose upper half matters. */
+export interface CallUse {
+  readonly low: number;
+  readonly upper: number;
+  /** Whether the result's upper half is known to be zero. */
+  readonly zeroResult: boolean;
+}
+
+export interface RegisterInput {
+  readonly insns: readonly (Insn | undefined)[];
+  readonly bpf: BpfFunction;
+  /** What the call at a slot reads. */
+  callUse(slot: number): CallUse;
+  /** Registers that hold addresses before the instruction at a slot, which have 32 bits here; or none known. */
+  readonly pointers: Uint16Array | undefined;
+  /** Conditional jumps that go one way: their condition is not looked at. */
+  decided(slot: number): boolean;
+  /** Registers whose upper half is zero on entry. */
+  readonly zeroAtEntry: number;
+}
+
+export interface Registers {
+  /** By block, at its start: registers that are read later, with their upper half, and those where that is zero. */
+  readonly live: Uint16Array;
+  readonly upper: Uint16Array;
+  readonly zero: Uint16Array;
+}
+
+const bit = (register: number): number => 1 << register;
+
+/** Live registers in the lower 16 bits, live upper halves in the upper 16. */
+type Live = number;
+const pack = (low: number, upper: number): Live => (low & 0xffff) | (upper << 16);
+export const lowOf = (live: Live): number => live & 0xffff;
+export const upperOf = (live: Live): number => live >>> 16;
+
+/** Live before an instruction, from what is live after it. */
+export function liveBefore(input: RegisterInput, slot: number, after: Live): Live {
+  const insn = input.insns[slot]!;
+  const low = lowOf(after);
+  const upper = upperOf(after);
+  /** Without `dst`; and with `more` registers read, `halves` of them with their upper half. */
+  const live = (dst: number, more: number, halves: number): Live =>
+    pack((low & ~dst) | more | halves, (upper & ~dst) | halves);
+  switch (insn.op) {
+    case 'alu': {
+      const dst = bit(insn.dst);
+      const src = 'reg' in insn.src ? bit(insn.src.reg) : 0;
+      const reads = insn.alu === 'mov' ? src : src | dst;
+      if ((low & dst) === 0) return live(dst, 0, 0);
+      if (insn.bits === 32) return live(dst, reads, 0);
+      return live(dst, reads, aluHalves(insn, { dst, src, reads, needed: (upper & dst) !== 0 }));
+    }
+    case 'neg': {
+      const dst = bit(insn.dst);
+      if ((low & dst) === 0) return live(dst, 0, 0);
+      return live(dst, dst, insn.bits === 64 && (upper & dst) !== 0 ? dst : 0);
+    }
+    case 'movsx': {
+      const dst = bit(insn.dst);
+      return live(dst, (low & dst) === 0 ? 0 : bit(insn.src), 0);
+    }
+    case 'swap': {
+      const dst = bit(insn.dst);
+      if (insn.width === 64 && insn.kind === 'le') return after;
+      if ((low & dst) === 0) return live(dst, 0, 0);
+      return live(dst, dst, insn.width === 64 ? dst : 0);
+    }
+    case 'load':
+    case 'loadAcquire':
+      return live(bit(insn.dst), bit(insn.src), 0);
+    case 'store': {
+      const src = 'reg' in insn.src ? bit(insn.src.reg) : 0;
+      return live(0, bit(insn.dst) | src, insn.size === 8 ? src : 0);
+    }
+    case 'storeRelease':
+      return live(0, bit(insn.dst) | bit(insn.src), insn.size === 8 ? bit(insn.src) : 0);
+    case 'atomic': {
+      const compared = insn.atomic === 'cmpxchg' ? bit(0) : 0;
+      const values = bit(insn.src) | compared;
+      const result = insn.fetch ? compared || bit(insn.src) : 0;
+      return live(result, bit(insn.dst) | values, insn.size === 8 ? values : 0);
+    }
+    case 'ldimm64':
+    case 'addrSpaceCast':
+      return live(bit(insn.dst), 0, 0);
+    case 'ldPacket':
+      return live(CALLER_SAVED, insn.src === undefined ? 0 : bit(insn.src), 0);
+    case 'call': {
+      const use = input.callUse(slot);
+      return live(CALLER_SAVED, use.low, use.upper);
+    }
+    case 'jmp': {
+      if (input.decided(slot)) return after;
+      const reads = bit(insn.dst) | ('reg' in insn.src ? bit(insn.src.reg) : 0);
+      const lowBits = insn.cond === 'set' && 'imm' in insn.src && insn.src.imm >= 0;
+      return live(0, reads, insn.bits === 64 && !lowBits ? reads : 0);
+    }
+    case 'exit':
+      return pack(bit(0), bit(0));
+    default:
+      return after;
+  }
+}
+
+/** Registers whose upper half a 64-bit operation reads, given whether that of its result is read. */
+function aluHalves(
+  { alu, src: operand }: Extract<Insn, { op: 'alu' }>,
+  { dst, reads, needed }: { dst: number; src: number; reads: number; needed: boolean },
+): number {
+  switch (alu) {
+    case 'and':
+      // An immediate that is not negative leaves zeros in the upper half.
+      return needed && !('imm' in operand && operand.imm >= 0) ? reads : 0;
+    case 'mov':
+    case 'add':
+    case 'sub':
+    case 'mul':
+    case 'or':
+    case 'xor':
+      return needed ? reads : 0;
+    case 'lsh':
+      return needed && !('imm' in operand && operand.imm >= 32) ? dst : 0;
+    case 'rsh':
+    case 'arsh':
+      return dst;
+    case 'div':
+    case 'mod':
+    case 'sdiv':
+    case 'smod':
+      return reads;
+    default:
+      return reads;
+  }
+}
+
+const isZero = (zero: number, operand: { readonly reg: number } | { readonly imm: number }): boolean =>
+  'reg' in operand ? (zero & bit(operand.reg)) !== 0 : operand.imm >= 0;
+
+/** Whether a 64-bit operation has zeros in its upper half, because of those in the upper halves of its operands. */
+export function aluZero({ alu, dst, src }: Extract<Insn, { op: 'alu' }>, zero: number): boolean {
+  const old = (zero & bit(dst)) !== 0;
+  switch (alu) {
+    case 'mov':
+      return isZero(zero, src);
+    case 'and':
+      return old || isZero(zero, src);
+    case 'or':
+    case 'xor':
+      return old && isZero(zero, src);
+    case 'rsh':
+      return old || ('imm' in src && src.imm >= 32);
+    case 'arsh':
+    case 'div':
+    case 'mod':
+      return old;
+    default:
+      return false;
+  }
+}
+
+/** Registers whose upper half is zero after an instruction, from those before it. */
+export function zeroAfter(input: RegisterInput, slot: number, zero: number): number {
+  const insn = input.insns[slot]!;
+  const after = zeroByItself(input, { insn, slot }, zero);
+  // What the verifier knows before the next instruction; a jump may go elsewhere.
+  if (insn.op === 'jmp' || insn.op === 'ja' || insn.op === 'mayGoto' || insn.op === 'exit') return after;
+  const next = slot + (insn.op === 'ldimm64' ? 2 : 1);
+  return after | (input.pointers === undefined ? 0 : (input.pointers[next] ?? 0));
+}
+
+function zeroByItself(
+  input: RegisterInput,
+  { insn, slot }: { insn: Insn; slot: number },
+  zero: number,
+): number {
+  const set = (register: number, known: boolean): number =>
+    known ? zero | bit(register) : zero & ~bit(register);
+  switch (insn.op) {
+    case 'alu':
+      return set(insn.dst, insn.bits === 32 || aluZero(insn, zero));
+    case 'neg':
+      return set(insn.dst, insn.bits === 32);
+    case 'movsx':
+      return set(insn.dst, insn.bits === 32);
+    case 'swap':
+      return insn.width === 64 && insn.kind === 'le' ? zero : set(insn.dst, insn.width !== 64);
+    case 'load':
+      return set(insn.dst, insn.size !== 8 && !insn.signed);
+    case 'loadAcquire':
+      return set(insn.dst, insn.size !== 8);
+    case 'ldimm64':
+      return set(insn.dst, insn.hi === 0 || insn.pseudo === 'func');
+    case 'atomic':
+      return insn.fetch ? set(insn.atomic === 'cmpxchg' ? 0 : insn.src, insn.size === 4) : zero;
+    case 'addrSpaceCast':
+      return set(insn.dst, false);
+    case 'ldPacket':
+      return (zero & ~CALLER_SAVED) | bit(0);
+    case 'call':
+      return (zero & ~CALLER_SAVED) | (input.callUse(slot).zeroResult ? bit(0) : 0);
+    default:
+      return zero;
+  }
+}
+
+/** Calls `visit` with the slots of a block, from its first instruction to its last. */
+export function slotsOf(input: RegisterInput, node: number): number[] {
+  const { start, end } = input.bpf.blocks[node]!;
+  const slots: number[] = [];
+  for (let slot = start; slot < end; slot++) if (input.insns[slot] !== undefined) slots.push(slot);
+  return slots;
+}
+
+/** What is live at the end of a block. */
+export function liveAtEnd(
+  { bpf }: RegisterInput,
+  node: number,
+  found: Pick<Registers, 'live' | 'upper'>,
+): Live {
+  let low = 0;
+  let upper = 0;
+  for (const to of bpf.graph[node]!) {
+    low |= found.live[to]!;
+    upper |= found.upper[to]!;
+  }
+  return pack(low, upper);
+}
+
+export function findRegisters(input: RegisterInput): Registers {
+  const { bpf } = input;
+  const { order } = bpf.shape;
+  const count = bpf.blocks.length;
+  const slots = bpf.blocks.map((_, node) => slotsOf(input, node));
+  const live = new Uint16Array(count);
+  const upper = new Uint16Array(count);
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (let i = order.length - 1; i >= 0; i--) {
+      const node = order[i]!;
+      let now = liveAtEnd(input, node, { live, upper });
+      const list = slots[node]!;
+      for (let k = list.length - 1; k >= 0; k--) now = liveBefore(input, list[k]!, now);
+      if (live[node] === lowOf(now) && upper[node] === upperOf(now)) continue;
+      live[node] = lowOf(now);
+      upper[node] = upperOf(now);
+      changed = true;
+    }
+  }
+  const zero = new Uint16Array(count).fill(ALL);
+  zero[0] = input.zeroAtEntry;
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (const node of order) {
+      const list = slots[node]!;
+      let now = zero[node]! | (input.pointers?.[bpf.blocks[node]!.start] ?? 0);
+      for (const slot of list) now = zeroAfter(input, slot, now);
+      for (const to of bpf.graph[node]!) {
+        const met = zero[to]! & (now | (input.pointers?.[bpf.blocks[to]!.start] ?? 0));
+        if (met === zero[to]) continue;
+        zero[to] = met;
+        changed = true;
+      }
+    }
+  }
+  return { live, upper, zero };
+}
