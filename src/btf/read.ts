@@ -24,7 +24,7 @@ import {
   vlenOf,
 } from './layout.ts';
 import { NameIndex } from './name-index.ts';
-import { type BtfKind, type BtfMember, type BtfType, btfKinds } from './types.ts';
+import { type BtfEnum, type BtfKind, type BtfMember, type BtfType, btfKinds } from './types.ts';
 import { checkNesting, type Records, validate } from './validate.ts';
 
 const encoder = new TextEncoder();
@@ -225,11 +225,33 @@ export class Btf {
         return { kind, name: '', type, indexType, length };
       }
       case 'struct':
-      case 'union':
-        return { kind, name, size: third, members: list((each) => this.member(each, flagOf(info))) };
+      case 'union': {
+        // Most structs are asked for their size only.
+        let members: BtfMember[] | undefined;
+        const make = (): BtfMember[] => list((each) => this.member(each, flagOf(info)));
+        return {
+          kind,
+          name,
+          size: third,
+          get members() {
+            return (members ??= make());
+          },
+        };
+      }
       case 'enum':
-      case 'enum64':
-        return { kind, name, size: third, signed: flagOf(info), values: this.enumerators(at) };
+      case 'enum64': {
+        let values: BtfEnum['values'] | undefined;
+        const make = (): BtfEnum['values'] => this.enumerators(at);
+        return {
+          kind,
+          name,
+          size: third,
+          signed: flagOf(info),
+          get values() {
+            return (values ??= make());
+          },
+        };
+      }
       case 'fwd':
         return { kind, name, of: flagOf(info) ? 'union' : 'struct' };
       case 'func':
