@@ -1,7 +1,8 @@
 /**
  * `npm run bench`: runs the suite on every engine that is there, in turns, and writes docs/performance.md.
  * `npm run bench -- NAME…` runs some programs and prints the table only; `-- micro` measures the parts, `-- linux`
- * the running kernel's maps and ring buffers beside libbpf, for docs/performance-linux.md.
+ * the running kernel's maps and ring buffers beside libbpf, for docs/performance-linux.md, `-- btf` reading types and
+ * opening objects beside libbpf.
  */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +14,8 @@ import { EMPTY, suitePrograms } from './suite.ts';
 const args = process.argv.slice(2);
 if (args[0] === 'micro') {
   await micro(args.slice(1));
+} else if (args[0] === 'btf') {
+  (await import('./btf.ts')).btf();
 } else if (args[0] === 'linux') {
   await (await import('./linux.ts')).linux();
 } else {
