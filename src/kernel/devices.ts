@@ -1,13 +1,16 @@
 /**
- * Network devices: where XDP programs attach. A packet goes in, the program of the device runs over it as
- * Linux's generic XDP does (one linear buffer), and its verdict and the packet come out. There is no network
- * stack behind: who calls `receive` decides what a verdict means.
+ * Network devices: where XDP and tc programs attach. A packet comes in, the XDP program of the device runs over it
+ * as Linux's generic XDP does (one linear buffer), then the chain of tcx ingress; or it goes out by the chain of tcx
+ * egress. Verdicts and the packet come out. There is no network stack behind: who calls `receive` or `send`
+ * decides what a verdict means.
  */
 import { SkepError } from '../base/errors.ts';
-import { xdpMd } from '../uapi/contexts.ts';
+import { skBuff, xdpMd } from '../uapi/contexts.ts';
+import { Chain } from './objects/chain.ts';
 import type { ProgObject } from './objects/program.ts';
 import { PacketBuffer, TAILROOM, XDP_HEADROOM } from './packet-buffer.ts';
 import { idleTask, type KernelRuntime } from './runtime.ts';
+import { ETH_HLEN, packetType, packetTypes, skbOf } from './sk-buff.ts';
 
 /** enum xdp_action */
 export const xdpActions = { aborted: 0, drop: 1, pass: 2, tx: 3, redirect: 4 } as const;
@@ -18,8 +21,26 @@ const actionNames = Object.keys(xdpActions) as XdpActionName[];
 export interface Received {
   /** XDP_*: XDP_PASS where no program is attached, XDP_ABORTED for a verdict that is none. */
   readonly action: number;
-  /** A copy of the packet as the program left it. */
+  /** TCX_* of the ingress chain; undefined where it is empty, or the packet did not come that far. */
+  readonly tcx?: number;
+  /** A copy of the packet as the programs left it. */
   readonly packet: Uint8Array;
+}
+
+/** enum tcx_action_base: `next` is for the qdisc to decide, which lets packets pass. */
+export const tcxActions = { next: -1, pass: 0, drop: 2, redirect: 7 } as const;
+
+export interface Sent {
+  /** TCX_* of the egress chain; undefined where it is empty. */
+  readonly tcx?: number;
+  /** A copy of the packet as the programs left it. */
+  readonly packet: Uint8Array;
+}
+
+/** tcx_action_code(): what is no verdict ends the chain and decides nothing. */
+function tcxAction(verdict: number): number {
+  const { pass, drop, redirect, next } = tcxActions;
+  return [pass, drop, redirect].find((action) => action === verdict) ?? next;
 }
 
 export class Device {
@@ -27,6 +48,8 @@ export class Device {
   readonly ifindex: number;
   /** The attached program; its link sets it. */
   xdp: ProgObject | undefined;
+  /** The chains of tc programs; their links are in them. */
+  readonly tcx = { ingress: new Chain(), egress: new Chain() } as const;
   /** Packets received, by verdict. */
   readonly stats: Record<XdpActionName, number> = { aborted: 0, drop: 0, pass: 0, tx: 0, redirect: 0 };
   readonly #runtime: KernelRuntime;
@@ -42,12 +65,49 @@ export class Device {
    * @throws {BpfError} ENOMEM
    */
   receive(packet: Uint8Array, options: { readonly cpu?: number } = {}): Received {
+    const { cpu = 0 } = options;
     const received =
       this.xdp === undefined
         ? { action: xdpActions.pass, packet: packet.slice() }
-        : this.#runXdp(this.xdp, packet, options.cpu ?? 0);
+        : this.#runXdp(this.xdp, packet, cpu);
     this.stats[actionNames[received.action] ?? 'aborted']++;
-    return received;
+    if (received.action !== xdpActions.pass) return received;
+    return { action: received.action, ...this.#runTcx('ingress', received.packet, cpu) };
+  }
+
+  /**
+   * A packet, link-layer header first, leaves.
+   * @throws {BpfError} ENOMEM
+   */
+  send(packet: Uint8Array, options: { readonly cpu?: number } = {}): Sent {
+    return this.#runTcx('egress', packet.slice(), options.cpu ?? 0);
+  }
+
+  /** tcx_run(): one program after the other until one decides. Shorter packets than a link header have no skb. */
+  #runTcx(direction: keyof Device['tcx'], packet: Uint8Array, cpu: number): Sent {
+    const { links } = this.tcx[direction];
+    if (links.length === 0 || packet.length < ETH_HLEN) return { packet };
+    const isIngress = direction === 'ingress';
+    const buffer = skbOf({
+      memory: this.#runtime.memory,
+      packet,
+      before: 0,
+      ifindex: this.ifindex,
+      packetType: isIngress ? packetType(packet, packetTypes.host) : packetTypes.host,
+    });
+    try {
+      if (isIngress) buffer.setField(skBuff.ingress_ifindex, this.ifindex);
+      const context = { ctx: buffer.ctx, packet: buffer };
+      const place = { task: idleTask, cpu, flags: 'network' } as const;
+      let verdict: number = tcxActions.next;
+      for (const { program } of [...links]) {
+        verdict = Number(BigInt.asIntN(32, this.#runtime.run(program, context, place)));
+        if (verdict !== tcxActions.next) break;
+      }
+      return { tcx: tcxAction(verdict), packet: buffer.copy(buffer.data, buffer.dataEnd) };
+    } finally {
+      buffer.free();
+    }
   }
 
   #runXdp(program: ProgObject, packet: Uint8Array, cpu: number): Received {

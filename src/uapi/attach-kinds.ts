@@ -155,7 +155,8 @@ export const attachKinds = {
     link: 'tcx',
     since: [6, 6],
     config: 'CONFIG_NET_XGRESS',
-    label: 'absent',
+    label: 'modelled',
+    note: 'no network stack is behind the device',
   },
   tc: {
     sections: ['tc', 'classifier'],
@@ -165,7 +166,8 @@ export const attachKinds = {
     linkSince: [6, 6],
     without: 'a filter on the clsact qdisc, by netlink',
     config: 'CONFIG_NET_CLS_BPF and CONFIG_NET_SCH_INGRESS',
-    label: 'absent',
+    label: 'modelled',
+    note: 'as tcx; classic filters are absent',
   },
   netkit: {
     sections: ['netkit/primary', 'netkit/peer'],

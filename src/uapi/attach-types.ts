@@ -8,6 +8,10 @@ export interface AttachTypeFacts extends Labelled {
   readonly id: number;
 }
 
+/** What there is of a network around the chains of a device. */
+const tcx =
+  'chains are as on Linux; packets come from who calls the device, and no network stack is behind it';
+
 export const attachTypes = {
   cgroup_inet_ingress: { id: 0, label: 'absent' },
   cgroup_inet_egress: { id: 1, label: 'absent' },
@@ -55,8 +59,8 @@ export const attachTypes = {
   lsm_cgroup: { id: 43, label: 'absent' },
   struct_ops: { id: 44, label: 'absent' },
   netfilter: { id: 45, label: 'absent' },
-  tcx_ingress: { id: 46, label: 'absent' },
-  tcx_egress: { id: 47, label: 'absent' },
+  tcx_ingress: { id: 46, label: 'modelled', note: tcx },
+  tcx_egress: { id: 47, label: 'modelled', note: tcx },
   trace_uprobe_multi: { id: 48, label: 'absent' },
   cgroup_unix_connect: { id: 49, label: 'absent' },
   cgroup_unix_sendmsg: { id: 50, label: 'absent' },

@@ -228,7 +228,8 @@ export const commands = {
   progQuery: {
     nr: 16,
     name: 'PROG_QUERY',
-    label: 'absent',
+    label: 'real',
+    note: 'of the chains of tcx; this kernel has no other targets',
     returns: 'zero',
     fields: {
       targetFd: u32(0),

@@ -154,6 +154,10 @@ function fillLink(call: Call, info: InfoOf<'link'>, link: LinkObject): void {
     case linkTypes.xdp.id:
       info.ifindex = link.ifindex;
       break;
+    case linkTypes.tcx.id:
+      info.ifindex = link.ifindex;
+      info.tcxAttachType = link.attachType;
+      break;
     case linkTypes.raw_tracepoint.id:
       info.tpNameLen = fillName(call, link.tracepoint.rawName, {
         buffer: info.tpName,

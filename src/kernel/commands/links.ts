@@ -5,6 +5,7 @@ import { progTypes } from '../../uapi/prog-types.ts';
 import { PerfEventLink, RawTracepointLink, XdpLink } from '../objects/links.ts';
 import type { ProgObject } from '../objects/program.ts';
 import type { Call } from './call.ts';
+import { createTcxLink } from './chains.ts';
 
 export function rawTracepointOpen(call: Call, attr: BpfAttr<'rawTracepointOpen'>): number {
   const program = call.object(attr.progFd, 'prog');
@@ -24,16 +25,25 @@ export function rawTracepointOpen(call: Call, attr: BpfAttr<'rawTracepointOpen'>
 
 type CreateLink = (call: Call, attr: BpfAttr<'linkCreate'>, program: ProgObject) => number;
 
-/** By program type; the attach type must be the one that goes with it. */
-const linkKinds = new Map<number, { readonly attachType: number; readonly create: CreateLink }>([
-  [progTypes.xdp.id, { attachType: attachTypes.xdp.id, create: createXdpLink }],
-  [progTypes.tracepoint.id, { attachType: attachTypes.perf_event.id, create: createPerfEventLink }],
+interface LinkKind {
+  readonly attachTypes: readonly number[];
+  readonly create: CreateLink;
+}
+
+/** By program type; the attach type must be one that goes with it. */
+const linkKinds = new Map<number, LinkKind>([
+  [progTypes.xdp.id, { attachTypes: [attachTypes.xdp.id], create: createXdpLink }],
+  [progTypes.tracepoint.id, { attachTypes: [attachTypes.perf_event.id], create: createPerfEventLink }],
+  [
+    progTypes.sched_cls.id,
+    { attachTypes: [attachTypes.tcx_ingress.id, attachTypes.tcx_egress.id], create: createTcxLink },
+  ],
 ]);
 
 export function linkCreate(call: Call, attr: BpfAttr<'linkCreate'>): number {
   const program = call.object(attr.progFd, 'prog');
   const kind = linkKinds.get(program.facts.type);
-  if (kind === undefined || kind.attachType !== attr.attachType) {
+  if (kind === undefined || !kind.attachTypes.includes(attr.attachType ?? 0)) {
     throw call.fail('EINVAL', `attach type ${attr.attachType ?? 0} is not for this type of program`);
   }
   return kind.create(call, attr, program);

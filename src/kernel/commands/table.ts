@@ -1,6 +1,7 @@
 /** The command table: what each bpf(2) command does here. A command that is absent fails as an unknown one. */
 import { type BpfAttr, type Cmd, commands } from '../../uapi/commands.ts';
 import { type Call, checkAttr } from './call.ts';
+import { progQuery } from './chains.ts';
 import { objGetInfoByFd } from './info.ts';
 import { linkCreate, linkDetach, linkUpdate, progBindMap, rawTracepointOpen } from './links.ts';
 import { mapCreate } from './map-create.ts';
@@ -42,7 +43,7 @@ const handlers = {
   progGetFdById,
   mapGetFdById,
   objGetInfoByFd,
-  progQuery: absent,
+  progQuery,
   rawTracepointOpen,
   btfLoad,
   btfGetFdById,

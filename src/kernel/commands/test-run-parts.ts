@@ -6,7 +6,6 @@ import type { ProgObject } from '../objects/program.ts';
 import type { PacketBuffer } from '../packet-buffer.ts';
 import type { Call } from './call.ts';
 
-export const ETH_HLEN = 14;
 export const PAGE = 4096;
 
 export interface Run {

@@ -4,12 +4,11 @@
  */
 import { skBuff } from '../../uapi/contexts.ts';
 import { progTypes } from '../../uapi/prog-types.ts';
-import { PacketBuffer, TAILROOM } from '../packet-buffer.ts';
+import { type PacketBuffer, TAILROOM } from '../packet-buffer.ts';
+import { ETH_HLEN, packetType, packetTypes, SKB_HEADROOM, skbOf } from '../sk-buff.ts';
 import type { Call } from './call.ts';
-import { ETH_HLEN, finish, PAGE, type Run, readContext, repeatRun } from './test-run-parts.ts';
+import { finish, PAGE, type Run, readContext, repeatRun } from './test-run-parts.ts';
 
-/** NET_SKB_PAD, and NET_IP_ALIGN of 0. */
-const SKB_HEADROOM = 64;
 const SKB_MAX = PAGE - SKB_HEADROOM - TAILROOM;
 const F_TEST_SKB_CHECKSUM_COMPLETE = 4;
 
@@ -47,23 +46,18 @@ export function testRunSkb(run: Run): void {
   const length = size - before;
   if (ctx !== undefined) checkSkbContext(call, ctx, length);
 
-  const buffer = new PacketBuffer({
+  const buffer = skbOf({
     memory: call.kernel.memory,
-    layout: skBuff,
-    bytes: packet,
+    packet,
     before,
-    networkHeader: ETH_HLEN,
-    headroom: SKB_HEADROOM,
-    tailroom: TAILROOM,
+    ifindex: LOOPBACK,
+    // The loopback device's own address is zeros.
+    packetType: packetType(packet, packetTypes.otherHost),
+    prepare: (made) => ctx !== undefined && copySettable(ctx, made),
   });
   try {
-    const wireLen = ctx?.getUint32(skBuff.wire_len, true) || length;
-    if (ctx !== undefined) copySettable(ctx, buffer);
-    buffer.setField(skBuff.len, length);
-    buffer.setField(skBuff.pkt_type, packetType(packet));
-    buffer.setField(skBuff.protocol, etherType(packet));
-    buffer.setField(skBuff.ifindex, LOOPBACK);
-    buffer.setField(skBuff.wire_len, wireLen);
+    const wireLen = ctx?.getUint32(skBuff.wire_len, true) ?? 0;
+    if (wireLen !== 0) buffer.setField(skBuff.wire_len, wireLen);
     const result = repeatRun(run, buffer);
     if (ctx !== undefined) {
       for (const [start, end] of settable) {
@@ -101,28 +95,4 @@ function copySettable(ctx: DataView, buffer: PacketBuffer): void {
   for (const [start, end] of settable) {
     for (let at = start; at < end; at += 4) buffer.setField(at, ctx.getUint32(at, true));
   }
-}
-
-const PACKET_HOST = 0;
-const PACKET_MULTICAST = 2;
-const PACKET_OTHERHOST = 3;
-
-/** eth_type_trans() on the loopback device, whose own and broadcast addresses are zeros. */
-function packetType(packet: Uint8Array): number {
-  if (((packet[0] as number) & 1) !== 0) return PACKET_MULTICAST;
-  return packet.subarray(0, 6).every((byte) => byte === 0) ? PACKET_HOST : PACKET_OTHERHOST;
-}
-
-const ETH_P_802_3_MIN = 0x0600;
-const ETH_P_802_3 = 0x0001;
-const ETH_P_802_2 = 0x0004;
-
-/** The protocol in network order, as a little-endian machine reads it. */
-function etherType(packet: Uint8Array): number {
-  const view = new DataView(packet.buffer, packet.byteOffset, packet.byteLength);
-  const swapped = (value: number): number => ((value & 0xff) << 8) | (value >> 8);
-  const type = view.getUint16(12);
-  if (type >= ETH_P_802_3_MIN) return swapped(type);
-  const rawIpx = packet.length >= ETH_HLEN + 2 && view.getUint16(14) === 0xffff;
-  return swapped(rawIpx ? ETH_P_802_3 : ETH_P_802_2);
 }

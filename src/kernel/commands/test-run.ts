@@ -8,9 +8,10 @@ import type { BpfAttr } from '../../uapi/commands.ts';
 import { xdpMd } from '../../uapi/contexts.ts';
 import { progTypeName, progTypes } from '../../uapi/prog-types.ts';
 import { PacketBuffer, TAILROOM, XDP_HEADROOM } from '../packet-buffer.ts';
+import { ETH_HLEN } from '../sk-buff.ts';
 import { RAW_ARGS_MAX } from '../tracepoints.ts';
 import type { Call } from './call.ts';
-import { ETH_HLEN, finish, PAGE, type Run, readContext, repeatRun, testTask } from './test-run-parts.ts';
+import { finish, PAGE, type Run, readContext, repeatRun, testTask } from './test-run-parts.ts';
 import { testRunSkb } from './test-run-skb.ts';
 
 const runners = new Map<number, (run: Run) => void>([

@@ -4,6 +4,7 @@
  */
 import type { Errno } from '../../uapi/errno.ts';
 import { linkTypes } from '../../uapi/link-types.ts';
+import type { Chain } from './chain.ts';
 import { KernelObject, type Registry } from './object.ts';
 import type { PerfEvent } from './perf-event.ts';
 import type { ProgObject } from './program.ts';
@@ -98,6 +99,59 @@ export class XdpLink extends Link {
   }
 }
 
+/** Where a tcx link hooks in: one of the two chains of a device. */
+export interface TcxHook {
+  readonly ifindex: number;
+  readonly attachType: number;
+  readonly chain: Chain;
+}
+
+export class TcxLink extends Link {
+  readonly type = linkTypes.tcx.id;
+  readonly attachType: number;
+  #hook: TcxHook | undefined;
+
+  /** `at` is where `placeFor` of the chain said. */
+  constructor(
+    program: ProgObject,
+    { hook, at }: { hook: TcxHook; at: number },
+    registry: Registry<LinkObject>,
+  ) {
+    super(program, registry);
+    this.#hook = hook;
+    this.attachType = hook.attachType;
+    hook.chain.insert(at, this);
+  }
+
+  /** 0 once detached. */
+  get ifindex(): number {
+    return this.#hook?.ifindex ?? 0;
+  }
+
+  /** tcx_link_update */
+  override update(next: ProgObject, expected: ProgObject | undefined): Errno | undefined {
+    const old = this.current;
+    if (next.facts.type !== old.facts.type) return 'EINVAL';
+    if (this.#hook === undefined) return 'ENOLINK';
+    if (expected !== undefined && expected !== old) return 'EPERM';
+    if (next === old) return undefined;
+    if (this.#hook.chain.has(next)) return 'EEXIST';
+    this.current = next.get();
+    this.#hook.chain.changed();
+    old.put();
+    return undefined;
+  }
+
+  override detach(): undefined {
+    this.unhook();
+  }
+
+  protected unhook(): void {
+    this.#hook?.chain.remove(this);
+    this.#hook = undefined;
+  }
+}
+
 export class RawTracepointLink extends Link {
   readonly type = linkTypes.raw_tracepoint.id;
   readonly tracepoint: RawTracepointHook;
@@ -133,4 +187,4 @@ export class PerfEventLink extends Link {
   }
 }
 
-export type LinkObject = XdpLink | RawTracepointLink | PerfEventLink;
+export type LinkObject = XdpLink | TcxLink | RawTracepointLink | PerfEventLink;
