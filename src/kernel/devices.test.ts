@@ -2,8 +2,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { assemble } from '../asm/index.ts';
-import { type AttachOptions, Kernel } from '../user/index.ts';
+import { type AttachOptions, Kernel, type Program } from '../user/index.ts';
 import { interpreter, jit, tcxActions, xdpActions } from './index.ts';
+
+/** Programs that are collected are detached. */
+const kept: Program[] = [];
 
 /** A kernel with a device, and programs attached to it, as text. */
 function attached(
@@ -14,6 +17,7 @@ function attached(
   const device = kernel.embedded.devices.add('eth0');
   for (const { text, options, xdp } of programs) {
     const program = kernel.loadProgram({ type: xdp ? 'xdp' : 'sched_cls', insns: assemble(text) });
+    kept.push(program);
     program.attach({ device: 'eth0', ...(xdp ? {} : { attachType: 'tcx_ingress' }), ...options });
   }
   return { kernel, device };
