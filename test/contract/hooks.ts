@@ -444,9 +444,10 @@ const TCX_NEXT = -1;
 const TCX_PASS = 0;
 
 export const hooks: readonly ContractTest[] = [
-  tableTest('places in a chain', chainSetup, chainRows),
+  { ...tableTest('places in a chain', chainSetup, chainRows), since: '6.6' },
   {
     name: 'programs of a chain run in order until one decides',
+    since: '6.6',
     run: (machine) => {
       const made = linkSetup(machine);
       const { s } = made;
@@ -483,6 +484,7 @@ export const hooks: readonly ContractTest[] = [
   },
   {
     name: 'every change of a chain is another revision',
+    since: '6.6',
     run: (machine) => {
       const made = chainSetup(machine);
       const { s } = made;
