@@ -89,9 +89,9 @@ export const commands: readonly Command[] = [
   },
   {
     name: 'verify',
-    usage: 'FILE [options]',
-    operands: [1, 1],
-    summary: 'verify every program of an object; exit code 1 when one is rejected',
+    usage: 'FILE… [options]',
+    operands: [1, 64],
+    summary: 'verify every program of objects, and explain what is rejected; exit code 1 when one is',
     options: {
       prog,
       btf: {
@@ -102,13 +102,23 @@ export const commands: readonly Command[] = [
         value: 'N',
         summary: 'print the verifier log: 1 the path that is rejected, 2 every path, 4 statistics',
       },
+      baseline: {
+        value: 'FILE',
+        summary: 'compare with a run saved by --json, or with another object; exit code 1 when it got worse',
+      },
+      growth: {
+        value: 'PERCENT',
+        summary: 'with --baseline: more processed instructions than that are worse, too',
+      },
       kernel,
       ...common,
     },
-    json: '[{ name, type, section, accepted, errno?, reason?, insns, processed?, totalStates?, peakStates?, microseconds?, log? }]',
+    json: '[{ file, name, type, section, accepted, errno?, reason?, insns, processed?, totalStates?, peakStates?, microseconds?, log?, explanation? }], or with --baseline [{ name, before?, after?, worse? }]',
     examples: [
       'skep verify firewall.bpf.o',
       'skep verify firewall.bpf.o --prog firewall --log-level 2',
+      'skep verify *.bpf.o --json > baseline.json',
+      'skep verify firewall.bpf.o --baseline baseline.json --growth 10',
       'skep verify firewall.bpf.o --kernel linux',
     ],
     run: async (invocation) => (await import('./verify.ts')).verify(invocation),

@@ -1,57 +1,51 @@
 /**
- * `skep verify`: each program of an object is loaded on its own, so that one that is rejected does not hide
- * the next. What is said of a program comes from the verifier's log, as on Linux.
+ * `skep verify`: each program of the objects is loaded on its own, so that one that is rejected does not hide the
+ * next. What is said of a program comes from the verifier's log, as on Linux; a rejection is explained, and the
+ * whole can be compared with a run before.
  */
 import type { CollectionSpec, ProgramSpec } from '../object/index.ts';
 import { progTypeName } from '../uapi/prog-types.ts';
 import { type KernelHandle, LoadError } from '../user/index.ts';
+import { explainRejection } from '../verifier/explain/index.ts';
 import { givenKernelBtf } from './btf.ts';
 import type { Invocation } from './invocation.ts';
 import { openKernel } from './kernel.ts';
 import { chosenPrograms, inFile, openFile } from './open.ts';
-import { type Cell, formatTable } from './table.ts';
+import { type Cell, type Column, formatTable } from './table.ts';
+import { compareVerdicts, readBaseline } from './verify-compare.ts';
+import { explanationLines } from './verify-explain.ts';
+import type { Verdict } from './verify-verdict.ts';
 
 /** Log levels as bits: instructions of explored paths, statistics. */
 const LEVEL_INSNS = 1;
 const LEVEL_STATS = 4;
 
-/** Lines of a rejected program's log that are shown unless `--log-level` asks for all. */
-const tailLines = 20;
-
-/** One row, and the shape of `--json`. */
-interface Verdict {
-  readonly name: string;
-  readonly type: string;
-  readonly section: string;
-  readonly accepted: boolean;
-  readonly errno: string | undefined;
-  /** The verifier's last words. */
-  readonly reason: string | undefined;
-  /** Instructions of the program, and how many the verifier processed along all paths. */
-  readonly insns: number;
-  readonly processed: number | undefined;
-  readonly totalStates: number | undefined;
-  readonly peakStates: number | undefined;
-  readonly microseconds: number | undefined;
-  readonly log: string | undefined;
-}
-
 export async function verify(invocation: Invocation): Promise<number> {
-  const spec = openFile(invocation.file);
-  const logLevel = invocation.integer('log-level', 0);
   const kernel = await openKernel(invocation);
-  const kernelBtf = givenKernelBtf(invocation);
-  const verdicts = inFile(invocation.file, () =>
-    chosenPrograms(spec, invocation.value('prog')).map(([name, program]) =>
-      verifyProgram(kernel, alone(spec, name), { name, program, logLevel, kernelBtf }),
-    ),
-  );
+  const verdicts = invocation.operands.flatMap((file) => verifyFile(invocation, kernel, file));
+  const against = invocation.value('baseline');
+  if (against !== undefined) {
+    const before = readBaseline(against, (file) => verifyFile(invocation, kernel, file));
+    return compareVerdicts(invocation, { before, after: verdicts });
+  }
   if (invocation.json) invocation.printJson(verdicts);
   else print(invocation, verdicts);
   return verdicts.every(({ accepted }) => accepted) ? 0 : 1;
 }
 
+function verifyFile(invocation: Invocation, kernel: KernelHandle, file: string): Verdict[] {
+  const spec = openFile(file);
+  const logLevel = invocation.integer('log-level', 0);
+  const kernelBtf = givenKernelBtf(invocation);
+  return inFile(file, () =>
+    chosenPrograms(spec, invocation.value('prog')).map(([name, program]) =>
+      verifyProgram(kernel, alone(spec, name), { file, name, program, logLevel, kernelBtf }),
+    ),
+  );
+}
+
 interface Verified {
+  readonly file: string;
   readonly name: string;
   readonly program: ProgramSpec;
   readonly logLevel: number | undefined;
@@ -61,8 +55,9 @@ interface Verified {
 
 /** Loads a collection with one program in it. */
 function verifyProgram(kernel: KernelHandle, spec: CollectionSpec, options: Verified): Verdict {
-  const { name, program, logLevel, kernelBtf } = options;
+  const { file, name, program, logLevel, kernelBtf } = options;
   const base = {
+    file,
     name,
     type: progTypeName(program.progType) ?? String(program.progType),
     section: program.section,
@@ -77,19 +72,17 @@ function verifyProgram(kernel: KernelHandle, spec: CollectionSpec, options: Veri
   } catch (error) {
     if (!(error instanceof LoadError)) throw error;
     const { errno, reason } = error;
-    const log = logLevel === undefined ? explainingLog(kernel, spec, kernelBtf) : error.log;
-    return { ...base, accepted: false, errno, reason, ...statistics(error.log), log };
+    const path = pathLog(kernel, spec, kernelBtf);
+    const log = logLevel === undefined ? path : error.log;
+    const explanation = explainRejection(path);
+    return { ...base, accepted: false, errno, reason, ...statistics(error.log), log, explanation };
   }
 }
 
-/** The log of a program that is rejected, with its instructions. */
-function explainingLog(
-  kernel: KernelHandle,
-  spec: CollectionSpec,
-  kernelBtf: Uint8Array | undefined,
-): string {
+/** The log of a program that is rejected, with the instructions of the path. */
+function pathLog(kernel: KernelHandle, spec: CollectionSpec, kernelBtf: Uint8Array | undefined): string {
   try {
-    kernel.load(spec, { logLevel: LEVEL_INSNS, kernelBtf });
+    kernel.load(spec, { logLevel: LEVEL_INSNS, kernelBtf }).close();
     return '';
   } catch (error) {
     if (error instanceof LoadError) return error.log;
@@ -97,14 +90,17 @@ function explainingLog(
   }
 }
 
-/** A spec with one of its programs, and the maps without the elements that are programs. */
+/**
+ * A spec with one of its programs; its maps without the elements that are programs or maps, which a verdict does not
+ * depend on, and without pins.
+ */
 function alone(spec: CollectionSpec, name: string): CollectionSpec {
   const programs = chosenPrograms(spec, name).map(
     ([, program]) => [name, { ...program, autoload: true }] as const,
   );
   const maps = Object.entries(spec.maps).map(([mapName, map]) => {
-    const contents = map.contents.filter(({ value }) => !('program' in value));
-    return [mapName, { ...map, contents }] as const;
+    const contents = map.contents.filter(({ value }) => value instanceof Uint8Array);
+    return [mapName, { ...map, contents, pinning: 'none' as const }] as const;
   });
   return { ...spec, programs: Object.fromEntries(programs), maps: Object.fromEntries(maps) };
 }
@@ -126,26 +122,35 @@ function statistics(log: string): Pick<Verdict, 'processed' | 'totalStates' | 'p
 function print(invocation: Invocation, verdicts: readonly Verdict[]): void {
   const { style } = invocation;
   if (verdicts.length === 0) invocation.print('the object has no programs');
-  for (const verdict of verdicts) {
-    if (verdict.log === undefined) continue;
-    const lines = verdict.log.trimEnd().split('\n');
-    const shown = invocation.has('log-level') ? lines : lines.slice(-tailLines);
-    invocation.print(style.strong(`${verdict.name}:`));
-    if (shown.length < lines.length) {
-      invocation.print(
-        style.faint(`  … ${lines.length - shown.length} lines before; --log-level 1 prints all`),
-      );
-    }
-    for (const line of shown) invocation.print(`  ${line}`);
-    invocation.print();
-  }
-  for (const line of formatTable(columns, verdicts.map(row), style)) invocation.print(line);
+  for (const verdict of verdicts) printLog(invocation, verdict);
+  const files = new Set(verdicts.map(({ file }) => file)).size > 1;
+  const table = files ? [fileColumn, ...columns] : columns;
+  const rows = verdicts.map((verdict) => (files ? [verdict.file, ...row(verdict)] : row(verdict)));
+  for (const line of formatTable(table, rows, style)) invocation.print(line);
   for (const { accepted, name, reason, errno } of verdicts) {
     if (!accepted) invocation.note(`program '${name}' rejected: ${reason || errno}`);
   }
 }
 
-const columns = [
+/** The log that was asked for, and why a program is rejected. */
+function printLog(invocation: Invocation, verdict: Verdict): void {
+  const { style } = invocation;
+  const { name, log, explanation } = verdict;
+  const asked = invocation.has('log-level') && log !== undefined;
+  if (!asked && verdict.accepted) return;
+  invocation.print(style.strong(`${name}:`));
+  if (asked || explanation === undefined) {
+    for (const line of (log ?? '').trimEnd().split('\n')) invocation.print(`  ${line}`);
+  }
+  if (explanation !== undefined) {
+    for (const line of explanationLines(explanation, style)) invocation.print(`  ${line}`);
+    if (!asked) invocation.print(style.faint('  --log-level 1 prints every instruction of the path'));
+  }
+  invocation.print();
+}
+
+const fileColumn: Column = { title: 'FILE' };
+const columns: readonly Column[] = [
   { title: 'PROGRAM' },
   { title: 'TYPE' },
   { title: 'VERDICT' },
@@ -153,7 +158,7 @@ const columns = [
   { title: 'PROCESSED', align: 'right' },
   { title: 'STATES', align: 'right' },
   { title: 'TIME', align: 'right' },
-] as const;
+];
 
 function row({ name, type, accepted, errno, insns, processed, totalStates, microseconds }: Verdict): Cell[] {
   return [

@@ -160,12 +160,14 @@ test('verify: accepted', () => {
   assert.equal(verdict?.log, undefined);
 });
 
-test('verify: rejected, with the log and the last message', () => {
+test('verify: rejected, and why', () => {
   const object = rejected();
   const ran = skep(['verify', object]);
   assert.equal(ran.code, 1);
   assert.equal(ran.stderr, "skep: program 'firewall' rejected: R0 !read_ok\n");
-  assert.match(ran.stdout, /0: \(bf\) r8 = r0/);
+  assert.match(ran.stdout, /^ {2}insn 0: r8 = r0$/m);
+  assert.match(ran.stdout, /^ {2}known: {2}on this path nothing was ever written to R0/m);
+  assert.match(ran.stdout, /^ {2}needed: a value in R0 on every path/m);
   assert.match(ran.stdout, /firewall +xdp +rejected \(EACCES\)/);
   const { code, stdout } = skep(['verify', object, '--json']);
   assert.equal(code, 1);
@@ -178,6 +180,52 @@ test('verify: rejected, with the log and the last message', () => {
     loaded.stderr,
     /rejected\.o: program 'firewall' rejected: R0 !read_ok: Permission denied \(EACCES\)\n$/,
   );
+});
+
+test('verify: several files, and a run before', () => {
+  const both = skep(['verify', firewall, example('tailcall.bpf.o')]);
+  assert.equal(both.code, 0, both.stderr);
+  assert.match(both.stdout, /^FILE +PROGRAM.*\n.*firewall\.bpf\.o +firewall/);
+  const saved = files.write(
+    'baseline.json',
+    new TextEncoder().encode(skep(['verify', firewall, '--json']).stdout),
+  );
+  const same = skep(['verify', firewall, '--baseline', saved, '--growth', '0']);
+  assert.equal(same.code, 0, same.stderr);
+  assert.match(same.stdout, /^firewall +accepted +accepted +(\d+) +\1 +0\.0 % /m);
+  const worse = skep(['verify', rejected(), '--baseline', saved]);
+  assert.equal(worse.code, 1);
+  assert.equal(worse.stderr, "skep: program 'firewall' was accepted, and is rejected now\n");
+  const other = json<{ name: string; before?: object; after?: object }[]>([
+    'verify',
+    example('minimal.bpf.o'),
+    '--baseline',
+    firewall,
+  ]);
+  assert.deepEqual(
+    other.map(({ name, before, after }) => [name, before !== undefined, after !== undefined]),
+    [
+      ['firewall', true, false],
+      ['minimal', false, true],
+    ],
+  );
+});
+
+test('verify: a baseline that is none', () => {
+  const cases = [
+    { name: 'text', text: 'hello', want: /baseline\.json: it is neither an object nor JSON/ },
+    { name: 'no list', text: '{}', want: /it is no list of verdicts/ },
+    { name: 'other entries', text: '[{"name":1}]', want: /entry 0 is no verdict/ },
+  ];
+  for (const { name, text, want } of cases) {
+    const saved = files.write('baseline.json', new TextEncoder().encode(text));
+    const { code, stderr } = skep(['verify', firewall, '--baseline', saved]);
+    assert.equal(code, 1, name);
+    assert.match(stderr, want, name);
+  }
+  const { code, stderr } = skep(['verify', firewall, '--baseline', firewall, '--growth', 'much']);
+  assert.equal(code, 2);
+  assert.match(stderr, /option '--growth' wants a percentage/);
 });
 
 test('verify: the log at a level', () => {

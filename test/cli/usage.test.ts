@@ -37,8 +37,11 @@ test('a wrong command line: one line, exit code 2', () => {
       args: ['verify', object, '--log-level', 'x'],
       want: "skep: option '--log-level' wants a whole number from 0, not 'x'\n",
     },
-    { args: ['verify', object, 'more'], want: "skep: unexpected argument 'more' for 'skep verify'\n" },
-    { args: ['verify'], want: "skep: 'skep verify' wants a FILE (skep verify FILE [options])\n" },
+    {
+      args: ['prog', 'show', object, 'more'],
+      want: "skep: unexpected argument 'more' for 'skep prog show'\n",
+    },
+    { args: ['verify'], want: "skep: 'skep verify' wants a FILE (skep verify FILE… [options])\n" },
     {
       args: ['map', 'show'],
       want: 'skep: each command line starts a fresh embedded kernel, so there are no maps to show (give an object: skep map show FILE, or --kernel linux for the maps of the running kernel)\n',
