@@ -1,5 +1,6 @@
 export * from './codec.ts';
 export * from './core/index.ts';
+export { type Deduplicated, dedupBtf } from './dedup.ts';
 export { dumpC } from './dump-c.ts';
 export { dumpRaw, dumpRawJson } from './dump-raw.ts';
 export { dumpValue } from './dump-value.ts';
