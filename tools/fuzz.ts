@@ -1,8 +1,9 @@
 /**
- * `npm run fuzz -- [--seconds N] [--seed S] [--count N] [--out FOLDER] [--all] [--alone]`: makes programs,
+ * `npm run fuzz -- [--seconds N] [--seed S] [--count N] [--out FOLDER] [--all] [--alone] [--rules]`: makes programs,
  * verifies them, runs those that are accepted under watch, and compares with Linux where it can be asked. What is
  * found is shrunk and saved as text, which test/soundness replays. `--all` also saves where Linux accepts more or
- * explores otherwise; `--alone` asks no Linux. Loads programs into the running kernel and test-runs them;
+ * explores otherwise; `--alone` asks no Linux; `--rules` lists the rules of the
+ * verifier that no program broke. Loads programs into the running kernel and test-runs them;
  * attaches nothing.
  */
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
@@ -10,6 +11,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { candidateText } from './fuzz/candidate.ts';
+import { watchRules } from './fuzz/coverage.ts';
 import { type Examination, examine, FAULTS, findingKinds } from './fuzz/examine.ts';
 import { openOracle } from './fuzz/linux.ts';
 import { seedPrograms } from './fuzz/seeds.ts';
@@ -25,6 +27,7 @@ const { values: options } = parseArgs({
     out: { type: 'string', default: join(root, 'build/fuzz') },
     all: { type: 'boolean', default: false },
     alone: { type: 'boolean', default: false },
+    rules: { type: 'boolean', default: false },
   },
 });
 
@@ -43,6 +46,7 @@ const objects = ['examples', 'fixtures/objects'].flatMap((folder) =>
 );
 const seeds = seedPrograms(objects);
 const tally = newTally();
+const rulesReached = watchRules();
 const started = Date.now();
 const first = Number(options.seed);
 const last = first + Number(options.count);
@@ -74,5 +78,11 @@ console.log(
     ? 'Linux: not asked'
     : `Linux: asked for ${tally.asked} verdicts, compared ${tally.compared} runs`,
 );
+const { rules, reached, missed } = rulesReached();
+const percent = ((100 * reached) / Math.max(1, rules)).toFixed(0);
+console.log(
+  `rules: ${reached} of the ${rules} places where the verifier rejects were reached (${percent} %)`,
+);
+if (options.rules) for (const rule of missed) console.log(`  ${rule}`);
 for (const kind of findingKinds) console.log(`${kind}: ${tally.found.get(kind) ?? 0}`);
 if (findingKinds.slice(0, FAULTS).some((kind) => tally.found.has(kind))) process.exitCode = 1;

@@ -27,7 +27,7 @@ function accept(candidate: Candidate, world: World): VerifierResult {
     insns: bytesOf(candidate),
     progType: progTypeId(candidate.type),
     expectedAttachType: 0,
-    progFlags: 0,
+    progFlags: candidate.flags,
     gplCompatible: true,
     capabilities: { bpf: true, netAdmin: true, perfmon: root, sysAdmin: root },
     resolveMap: (fd) => world.facts[fd - FIRST_MAP_FD] ?? 'EBADF',

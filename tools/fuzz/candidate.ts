@@ -12,6 +12,8 @@ export type Privilege = 'root' | 'bpf';
 export interface Candidate {
   readonly type: FuzzedType;
   readonly privilege: Privilege;
+  /** prog_flags. */
+  readonly flags: number;
   readonly slots: Slots;
   readonly packetLength: number;
   readonly words: readonly bigint[];
@@ -31,6 +33,7 @@ export function candidateText(candidate: Candidate, notes: readonly string[] = [
     ...notes.map((note) => `# ${note}`),
     `# type: ${candidate.type}`,
     `# privilege: ${candidate.privilege}`,
+    `# flags: ${candidate.flags}`,
     `# packet: ${candidate.packetLength}`,
     `# words: ${candidate.words.map((word) => `0x${BigInt.asUintN(64, word).toString(16)}`).join(' ')}`,
   ];
@@ -53,6 +56,7 @@ export function readCandidate(text: string): Candidate {
   return {
     type,
     privilege: field('privilege') === 'bpf' ? 'bpf' : 'root',
+    flags: Number(field('flags') || 0),
     slots,
     packetLength: Number(field('packet') || 64),
     words: field('words')

@@ -75,7 +75,7 @@ export function verifyCandidate(candidate: Candidate, at: Examination, logLevel:
     insns: bytesOf(candidate),
     progType: progTypeId(candidate.type),
     expectedAttachType: 0,
-    progFlags: 0,
+    progFlags: candidate.flags,
     gplCompatible: true,
     capabilities: { bpf: true, netAdmin: true, perfmon: root, sysAdmin: root },
     resolveMap: (fd) => at.world.facts[fd - FIRST_MAP_FD] ?? 'EBADF',

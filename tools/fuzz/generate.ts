@@ -6,15 +6,17 @@
 import { label, program } from '../../src/asm/index.ts';
 import type { JmpCond, Operand, Reg } from '../../src/isa/index.ts';
 import { type Candidate, fuzzedTypes } from './candidate.ts';
-import { DataStatements } from './data-statements.ts';
 import type { Random } from './random.ts';
+import { RelationStatements } from './relations.ts';
 import { jumpsFds } from './world.ts';
 import { FP, type Kind } from './writer.ts';
 
 const conds: readonly JmpCond[] = ['eq', 'ne', 'gt', 'ge', 'lt', 'le', 'set', 'sgt', 'sge', 'slt', 'sle'];
 const TAIL_CALL = 12;
+/** BPF_F_TEST_STATE_FREQ: states are remembered wherever paths may meet, and so compared in small programs, too. */
+const TEST_STATE_FREQ = 8;
 
-class Generator extends DataStatements {
+class Generator extends RelationStatements {
   main(): void {
     const { random } = this;
     this.kinds[FP] = 'stack';
@@ -80,6 +82,7 @@ class Generator extends DataStatements {
         this.type === 'xdp' ? this.packet() : this.type === 'socket_filter' ? this.classic() : this.source(),
       () => (this.type === 'xdp' ? this.packet() : this.arithmetic()),
       () => this.tailCall(),
+      () => this.relation(),
     ];
     random.pick(kinds)();
   }
@@ -164,6 +167,7 @@ export function generate(random: Random): Candidate {
   return {
     type,
     privilege: type !== 'tracepoint' && type !== 'raw_tracepoint' && random.chance(30) ? 'bpf' : 'root',
+    flags: random.chance(40) ? TEST_STATE_FREQ : 0,
     slots: program(...generator.lines),
     packetLength: random.pick([64, 64, 14, 20, 33, 100, 300]),
     words: Array.from({ length: 8 }, () => random.word()),

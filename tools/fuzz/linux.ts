@@ -154,7 +154,7 @@ function request(candidate: Candidate): Uint8Array {
   const data = traced ? new Uint8Array() : packetBytes(candidate.packetLength);
   const ctx = candidate.type === 'raw_tracepoint' ? contextBytes(candidate.words) : new Uint8Array();
   const run = candidate.type === 'tracepoint' ? 0 : 1;
-  const head = words(progTypeId(candidate.type), run, insns.length, data.length, ctx.length);
+  const head = words(progTypeId(candidate.type), candidate.flags, run, insns.length, data.length, ctx.length);
   return Uint8Array.from([0x50, ...head, ...insns, ...data, ...ctx]);
 }
 
@@ -194,7 +194,14 @@ async function works(oracle: Oracle): Promise<boolean> {
   const slots = program(mov(r0, 0), exit());
   try {
     for (const privilege of ['root', 'bpf'] as const) {
-      const made: Candidate = { type: 'socket_filter', privilege, slots, packetLength: 64, words: [] };
+      const made: Candidate = {
+        type: 'socket_filter',
+        privilege,
+        flags: 0,
+        slots,
+        packetLength: 64,
+        words: [],
+      };
       if ((await oracle.ask(made)).result === undefined) return false;
     }
     return true;

@@ -4,7 +4,7 @@
  * and answers on stdout. All numbers are 32-bit little-endian. Nothing is attached or pinned.
  *
  *   'M' fd type key value max flags frozen count { key value }…      a map, at that fd
- *   'P' type run insns data ctx, then their bytes                    a program
+ *   'P' type flags run insns data ctx, then their bytes                    a program
  *     → errno processed runErrno retval, data, maps, log             each a length and its bytes
  *
  * With the argument `bpf`, only CAP_BPF and CAP_NET_ADMIN are kept once the maps are there.
@@ -159,12 +159,12 @@ static void dump_maps(void)
 static void program(void)
 {
 	static uint8_t insns[1 << 19], data[8192], out[8192], ctx[512];
-	uint32_t type = word(), run = word(), insn_bytes = word(), data_bytes = word(), ctx_bytes = word();
+	uint32_t type = word(), flags = word(), run = word(), insn_bytes = word(), data_bytes = word(), ctx_bytes = word();
 	if (insn_bytes > sizeof insns || data_bytes > sizeof data || ctx_bytes > sizeof ctx)
 		exit(3);
 	take(insns, insn_bytes), take(data, data_bytes), take(ctx, ctx_bytes);
 	union bpf_attr load = { .prog_type = type, .insns = (uintptr_t)insns, .insn_cnt = insn_bytes / 8,
-				.license = (uintptr_t)"GPL" };
+				.license = (uintptr_t)"GPL", .prog_flags = flags };
 	int fd = bpf(BPF_PROG_LOAD, &load);
 	int error = fd < 0 ? errno : 0;
 	log_buf[0] = 0;
