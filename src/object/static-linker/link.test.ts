@@ -51,8 +51,9 @@ function viewOf(bytes: Uint8Array): unknown {
       lineInfo: lines(program.lineInfo),
       coreRelocations: program.coreRelocations?.map(({ typeId, ...rest }) => [rest, typeText(typeId)]),
     })),
-    maps: Object.values(spec.maps).map(({ btfKeyTypeId, btfValueTypeId, ...map }) => ({
+    maps: Object.values(spec.maps).map(({ btfKeyTypeId, btfValueTypeId, structOps, ...map }) => ({
       ...map,
+      structOps: structOps && { ...structOps, btfTypeId: typeText(structOps.btfTypeId) },
       key: typeText(btfKeyTypeId),
       value: map.name.includes('.') ? '' : typeText(btfValueTypeId),
     })),

@@ -1,9 +1,13 @@
 /**
  * BTF and BTF.ext of linked files: types are put behind each other, a global variable or function is described
- * once, sections of variables are described anew, and records of instructions move with their code.
+ * once, sections of variables are described anew, types that several files have are left once, and records of
+ * instructions move with their code.
  */
+
+import { dedupBtf } from '../../btf/dedup.ts';
 import type { BtfExtSection } from '../../btf/ext.ts';
-import type { Btf } from '../../btf/read.ts';
+import { type Btf, readBtf } from '../../btf/read.ts';
+import { withReferences } from '../../btf/references.ts';
 import { type BtfDatasec, type BtfType, btfLinkages } from '../../btf/types.ts';
 import { BtfBuilder } from '../../btf/write.ts';
 import { type LinkedFile, linkError, type MergedSection, type MergedSymbol } from './input.ts';
@@ -17,37 +21,14 @@ interface Source {
   id: number;
 }
 
-/** Ids that a type refers to, as they are in the result. */
-function withIds(type: BtfType, idOf: (id: number) => number): BtfType {
-  switch (type.kind) {
-    case 'array':
-      return { ...type, type: idOf(type.type), indexType: idOf(type.indexType) };
-    case 'struct':
-    case 'union':
-      return { ...type, members: type.members.map((member) => ({ ...member, type: idOf(member.type) })) };
-    case 'funcProto': {
-      const parameters = type.parameters.map((one) => ({ ...one, type: idOf(one.type) }));
-      return { ...type, type: idOf(type.type), parameters };
-    }
-    case 'void':
-    case 'int':
-    case 'enum':
-    case 'enum64':
-    case 'fwd':
-    case 'float':
-    case 'datasec':
-      return type;
-    default:
-      return { ...type, type: idOf(type.type) };
-  }
-}
-
 const isExtern = (type: BtfType): boolean =>
   (type.kind === 'var' || type.kind === 'func') && type.linkage === btfLinkages.extern;
 
 /** Puts types together. */
 export class TypeMerger {
-  readonly builder = new BtfBuilder();
+  #builder = new BtfBuilder();
+  /** Ids after types that are there several times were removed, by id before. */
+  #left: Uint32Array | undefined;
   readonly #sources: Source[] = [];
   /** Ids in the result, by file and id there. */
   readonly #ids = new Map<LinkedFile, Uint32Array>();
@@ -96,13 +77,19 @@ export class TypeMerger {
 
   /** The id in the result of a file's type. */
   idOf(file: LinkedFile, id: number): number {
-    return this.#ids.get(file)?.[id] ?? 0;
+    const placed = this.#ids.get(file)?.[id] ?? 0;
+    return this.#left?.[placed] ?? placed;
+  }
+
+  /** What the result is built of; after `finish` it takes strings only. */
+  get builder(): BtfBuilder {
+    return this.#builder;
   }
 
   /** Writes all types, then the sections of variables. */
   finish(files: readonly LinkedFile[], sections: readonly MergedSection[]): void {
     for (const { file, btf, id } of this.#sources) {
-      this.builder.add(withIds(btf.type(id), (each) => this.idOf(file, each)));
+      this.#builder.add(withReferences(btf.type(id), (each) => this.idOf(file, each)));
     }
     const variables = new Map<string, Map<number, Variable>>();
     for (const file of files) this.#addVariables(file, variables);
@@ -110,8 +97,11 @@ export class TypeMerger {
     for (const [name, found] of variables) {
       if (found.size === 0) continue;
       const sorted = [...found.values()].sort((a, b) => a.offset - b.offset);
-      this.builder.add({ kind: 'datasec', name, size: byName.get(name)?.size ?? 0, variables: sorted });
+      this.#builder.add({ kind: 'datasec', name, size: byName.get(name)?.size ?? 0, variables: sorted });
     }
+    const { builder, ids } = dedupBtf(readBtf(this.#builder.build()));
+    this.#builder = builder;
+    this.#left = ids;
   }
 
   #addVariables(file: LinkedFile, into: Map<string, Map<number, Variable>>): void {
