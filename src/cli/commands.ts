@@ -20,8 +20,9 @@ const kernel = {
 } as const;
 const engine = {
   value: 'NAME',
-  summary: "what runs programs: 'interp' (the default), which checks every access, or 'jit', WebAssembly",
+  summary: "what runs programs: 'jit' (the default), WebAssembly, or 'interp', which checks every access",
 } as const;
+const interp = { summary: 'the same as --engine interp' } as const;
 const map = {
   value: 'NAME',
   summary: 'the map of that name only; with --kernel linux, also by its id or pin',
@@ -47,6 +48,7 @@ const sources = {
     summary: 'set a global variable, or an element of a map: MAP.KEY=VALUE',
   },
   engine,
+  interp,
 } as const satisfies Record<string, Option>;
 
 const noObject = 'without a FILE there is nothing to show: each command line starts a fresh embedded kernel';
@@ -177,6 +179,7 @@ export const commands: readonly Command[] = [
       repeat: { value: 'N', summary: 'how many runs (default 1)' },
       set: sources.set,
       engine,
+      interp,
       kernel,
       ...common,
     },

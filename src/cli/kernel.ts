@@ -15,7 +15,7 @@ const engines: Readonly<Record<string, Engine>> = { interp: interpreter, jit };
 
 /** @throws {SkepError} 'usage' for another name than those of `engines` */
 export function engineOf(invocation: Invocation): Engine {
-  const name = invocation.value('engine') ?? interpreter.name;
+  const name = invocation.value('engine') ?? (invocation.has('interp') ? interpreter.name : jit.name);
   const engine = Object.hasOwn(engines, name) ? engines[name] : undefined;
   if (engine === undefined) {
     throw usageError(`option '--engine' wants one of ${Object.keys(engines).join(', ')}, not '${name}'`);
@@ -32,7 +32,7 @@ export async function openKernel(invocation: Invocation): Promise<KernelHandle> 
   if (open === undefined) {
     throw usageError(`option '--kernel' wants one of ${Object.keys(kernels).join(', ')}, not '${name}'`);
   }
-  if (name !== 'embedded' && invocation.has('engine')) {
+  if (name !== 'embedded' && (invocation.has('engine') || invocation.has('interp'))) {
     throw usageError(`option '--engine' is for the embedded kernel; ${name} has its own`);
   }
   return open(invocation);

@@ -48,7 +48,7 @@ interface Seen {
 }
 
 export async function runLive(invocation: Invocation): Promise<number> {
-  const unfit = ['pcap', 'strace', 'engine'].find((option) => invocation.has(option));
+  const unfit = ['pcap', 'strace', 'engine', 'interp'].find((option) => invocation.has(option));
   if (unfit !== undefined) {
     throw usageError(`'--${unfit}' with --kernel linux`, 'programs there run on what happens: leave it out');
   }

@@ -4,7 +4,7 @@
  */
 import { SkepError } from '../base/errors.ts';
 import type { KernelMemory } from '../memory/types.ts';
-import { interpreter } from '../vm/index.ts';
+import { jit } from '../vm/index.ts';
 import type { Engine } from '../vm/types.ts';
 import type { BpfFs } from './bpffs.ts';
 import { type Credentials, root } from './credentials.ts';
@@ -24,8 +24,13 @@ export interface KernelOptions {
   readonly cpus?: number;
   /** Bytes of memory for maps, stacks and packets; ENOMEM beyond. */
   readonly memoryLimit?: number;
-  /** What runs programs, `interpreter` or `jit`; the interpreter by default. */
+  /** What runs programs, `jit` or `interpreter`; the first by default. */
   readonly engine?: Engine;
+  /**
+   * How many instructions a run may take before it is stopped with a SkepError of code `budget`; a billion by
+   * default. Infinity leaves out the counting: a run that goes on for ever then does.
+   */
+  readonly fuel?: number;
   /**
    * Raw BTF of the kernel that it is to be for its programs: what CO-RE is resolved against, and how its tasks are laid
    * out. By default its own, which is small.
@@ -68,7 +73,8 @@ export class EmbeddedKernel {
       now: options.now ?? (() => BigInt(Math.round(performance.now() * 1e6))),
       random: options.random ?? (() => Math.floor(Math.random() * 2 ** 32)),
       memoryLimit: options.memoryLimit,
-      engine: options.engine ?? interpreter,
+      engine: options.engine ?? jit,
+      fuel: options.fuel,
       btf: options.btf,
     });
     this.bpffs = this.#state.bpffs;

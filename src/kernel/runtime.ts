@@ -32,6 +32,7 @@ export interface RuntimeParts {
   readonly tasks: Tasks;
   readonly programs: Registry<ProgObject>;
   readonly cpus: number;
+  readonly fuel: number | undefined;
 }
 
 export class KernelRuntime implements Runtime {
@@ -55,6 +56,10 @@ export class KernelRuntime implements Runtime {
 
   cpu(): number {
     return this.#place.cpu;
+  }
+
+  get fuel(): number | undefined {
+    return this.#parts.fuel;
   }
 
   get cpus(): number {

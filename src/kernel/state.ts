@@ -25,6 +25,7 @@ export interface StateOptions {
   readonly cpus: number;
   readonly memoryLimit: number | undefined;
   readonly engine: Engine;
+  readonly fuel: number | undefined;
   /** Raw BTF of the kernel; its own small one by default. */
   readonly btf: Uint8Array | undefined;
 }
@@ -61,6 +62,7 @@ export class KernelState {
       tasks: new Tasks({ memory: this.memory, btf: () => this.types, now: options.now, idle: idleTask }),
       programs: this.programs,
       cpus: options.cpus,
+      fuel: options.fuel,
     });
     this.devices = new Devices(this.runtime);
     this.tracepoints = new Tracepoints(this.runtime);

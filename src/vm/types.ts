@@ -55,6 +55,8 @@ export interface Runtime {
   mapAt(address: number): BpfMap | undefined;
   /** The program at an index of a program array; undefined where the slot is empty. */
   progAt(map: BpfMap, index: number): Executable | undefined;
+  /** Instructions that a run may take where its context does not say; Infinity leaves out the counting. */
+  readonly fuel?: number | undefined;
   /** Appends a line (without its newline) to the trace pipe. */
   trace(message: string): void;
 }
@@ -80,12 +82,14 @@ export interface RunContext {
   readonly packet?: PacketContext | undefined;
   /** How many instructions the run may take before it is stopped with a SkepError; a default where absent. */
   readonly budget?: number | undefined;
+  /** How often it runs, one time after the other, each with the whole budget; once where absent. */
+  readonly repeat?: number | undefined;
 }
 
 export interface Executable {
   readonly program: RunnableProgram;
   /**
-   * Runs to exit; r0 as unsigned 64 bits.
+   * Runs to exit; r0, of the last run, as unsigned 64 bits.
    * @throws {SkepError} code `budget`, where the run takes too many instructions
    */
   run(context: RunContext): bigint;

@@ -23,7 +23,9 @@ class Interpreted implements Enterable {
   }
 
   run(context: RunContext): bigint {
-    return this.enter({ context, budget: context.budget ?? DEFAULT_BUDGET, tailCalls: 0 });
+    const budget = context.budget ?? this.runtime.fuel ?? DEFAULT_BUDGET;
+    for (let left = context.repeat ?? 1; left > 1; left--) this.enter({ context, budget, tailCalls: 0 });
+    return this.enter({ context, budget, tailCalls: 0 });
   }
 
   enter(run: Run): bigint {

@@ -14,6 +14,7 @@ import { packetBytes } from '../packet.ts';
 import { type Enterable, MAX_FRAMES, MAX_TAIL_CALLS, overBudget, type Run, STACK_BYTES } from '../run.ts';
 import type { PacketContext, RunContext, RunnableProgram, Runtime } from '../types.ts';
 import {
+  BUDGET,
   CPU,
   ENV,
   FRAME,
@@ -37,6 +38,10 @@ export interface Continuing extends Enterable {
   readonly slotAt: (offset: number) => number | undefined;
 }
 
+/** Beyond 2^53 a number cannot count single instructions; nobody waits for so many. */
+const wholeFuel = (instructions: number): number =>
+  Math.min(Math.max(Math.floor(instructions), 0), Number.MAX_SAFE_INTEGER);
+
 /** The frames of one run in one program. */
 const STACK_BLOCK = MAX_FRAMES * STACK_BYTES;
 
@@ -56,6 +61,7 @@ export class Workspace {
   private lastNumber = 0;
   private readonly stacks: number[] = [];
   private generation = -1;
+  private budget = -1;
   private words64 = new BigInt64Array();
   private unsigned64 = new BigUint64Array();
   private words32 = new Int32Array();
@@ -134,11 +140,19 @@ export class Workspace {
       this.words32[FUEL / 4 + 1] = 0;
       return;
     }
-    // Beyond 2^53 a number cannot count single instructions; nobody waits for so many.
-    const whole = Math.min(Math.max(Math.floor(instructions), 0), Number.MAX_SAFE_INTEGER);
+    const whole = wholeFuel(instructions);
     const { i32, u32 } = this;
     u32[FUEL / 4] = whole % 2 ** 32;
     i32[FUEL / 4 + 1] = Math.floor(whole / 2 ** 32);
+  }
+
+  /** What each run that is started from now on has. */
+  setBudget(instructions: number): void {
+    if (instructions === this.budget) return;
+    this.budget = instructions;
+    const whole = wholeFuel(instructions);
+    this.u32[BUDGET / 4] = whole % 2 ** 32;
+    this.u32[BUDGET / 4 + 1] = Math.floor(whole / 2 ** 32);
   }
 
   get tailCalls(): number {

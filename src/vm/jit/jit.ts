@@ -9,7 +9,7 @@ import { DEFAULT_BUDGET, type Run } from '../run.ts';
 import { checkRunnable } from '../runnable.ts';
 import type { Engine, Executable, RunContext, RunnableProgram, Runtime } from '../types.ts';
 import { type Continuing, Host, type Workspace, workspaceOf } from './host.ts';
-import { CALLBACK, ENTRY, MAIN } from './translate/layout.ts';
+import { CALLBACK, ENTRY, MAIN, RUN } from './translate/layout.ts';
 import { type Translation, translate } from './translate/module.ts';
 
 class Compiled implements Continuing {
@@ -19,6 +19,7 @@ class Compiled implements Continuing {
   readonly slotAt: Translation['slotAt'];
   private readonly number: number;
   private readonly code: (ctx: number, stack: number) => void;
+  private readonly start: (ctx: number, stack: number, times: number) => void;
   private readonly main: unknown;
   private index: number | undefined;
 
@@ -32,27 +33,43 @@ class Compiled implements Continuing {
     this.host.callBack = instance.exports[CALLBACK] as Host['callBack'];
     this.workspace.addProgram(number, this);
     this.main = instance.exports[MAIN];
+    this.start = instance.exports[RUN] as (ctx: number, stack: number, times: number) => void;
     this.code = instance.exports[ENTRY] as (ctx: number, stack: number) => void;
   }
 
   run(context: RunContext): bigint {
     const { workspace } = this;
-    const budget = context.budget ?? DEFAULT_BUDGET;
-    // A helper may have started this run in the middle of another, whose fuel is then in the scratch block.
-    const outerFuel = workspace.runs === 0 ? 0 : workspace.fuel;
-    const { cpu: outerCpu, tailCalls: outerTails } = workspace;
-    workspace.runs++;
-    workspace.fuel = budget;
-    workspace.cpu = this.host.runtime.cpu();
-    workspace.tailCalls = 0;
+    const { runtime } = this.host;
+    const { repeat = 1, budget = runtime.fuel ?? DEFAULT_BUDGET } = context;
+    if (workspace.runs > 0) return this.runInside(context);
+    workspace.setBudget(budget);
+    workspace.cpu = runtime.cpu();
+    const stack = workspace.takeStack();
+    workspace.runs = 1;
+    workspace.run = { context, budget, tailCalls: 0 };
     try {
-      this.continueRun({ context, budget, tailCalls: 0 });
+      this.start(context.ctx, stack, repeat);
       return workspace.u64[0]!;
+    } catch (error) {
+      throw error instanceof WebAssembly.RuntimeError ? this.trapped(error) : error;
     } finally {
-      workspace.runs--;
-      if (workspace.runs > 0) workspace.fuel = outerFuel;
-      workspace.cpu = outerCpu;
-      workspace.tailCalls = outerTails;
+      workspace.runs = 0;
+      workspace.run = undefined;
+      workspace.giveStack(stack);
+    }
+  }
+
+  /** A helper started it in the middle of another run, whose state is in the scratch block. */
+  private runInside(context: RunContext): bigint {
+    const { workspace } = this;
+    const { repeat = 1, budget = this.host.runtime.fuel ?? DEFAULT_BUDGET } = context;
+    const { cpu } = workspace;
+    let r0 = 0n;
+    try {
+      for (let left = repeat; left > 0; left--) r0 = this.enter({ context, budget, tailCalls: 0 });
+      return r0;
+    } finally {
+      workspace.cpu = cpu;
     }
   }
 
@@ -122,6 +139,7 @@ export const jit: Engine = {
       name: `skep${number}`,
       scratch: workspace.scratch,
       view: runtime.memory.view,
+      fuel: runtime.fuel !== Number.POSITIVE_INFINITY,
     });
     // A function of some 700,000 instructions is more than WebAssembly takes.
     if (!translation.fits) return interpreter.load(program, runtime);

@@ -98,7 +98,9 @@ export function helperUse(helper: number, { map, callback }: CallPlan): CallUse 
       break;
   }
   const name = helperName(helper);
-  const args = name === undefined ? undefined : helperProtos[name]?.args.length;
+  // What bpf_trace_printk() prints comes after the arguments of its prototype.
+  const known = name === undefined || name === 'trace_printk' ? undefined : helperProtos[name];
+  const args = known?.args.length;
   const all = firstArguments(args ?? 5);
   return use(all, all);
 }

@@ -181,7 +181,8 @@ class FunctionWriter {
 
   private burn(cost: number, slot: number): void {
     const { code } = this.input;
-    const fuel = this.fuel!;
+    const { fuel } = this;
+    if (fuel === undefined) return;
     code.get(fuel);
     code.i64(BigInt(cost));
     code.op('i64.sub');
@@ -210,8 +211,9 @@ class FunctionWriter {
   }
 
   private restoreFuel(): void {
+    if (this.fuel === undefined) return;
     writeFuelLoad(this.frame, this.input.shared);
-    this.input.code.set(this.fuel!);
+    this.input.code.set(this.fuel);
   }
 
   private block(node: number): Ending {
@@ -393,7 +395,7 @@ class FunctionWriter {
     }
     const reads = helperUse(insn.imm, plan).low;
     writeHelper(this.frame, shared, { importName: helperImport(helper), slot, reads });
-    if (callsBack && this.fuel !== undefined) this.restoreFuel();
+    if (callsBack) this.restoreFuel();
   }
 
   /** bpf_loop(r1 rounds, callback, r3 context, r4 flags): the callback is known. */

@@ -102,7 +102,7 @@ interface Marks {
 function cut(
   program: RunnableProgram,
   entry: number,
-  marks: Marks & { readonly stamp: number },
+  marks: Marks & { readonly stamp: number; readonly fuel: boolean },
 ): BpfFunction {
   const { insns } = program;
   const { seen, leads, stamp } = marks;
@@ -168,7 +168,7 @@ function cut(
     callbacks: [...callbacks],
     usesStack,
     writesR10,
-    usesFuel: goesBack || tailCalls || calls.size > 0,
+    usesFuel: marks.fuel && (goesBack || tailCalls || calls.size > 0),
   };
 }
 
@@ -186,8 +186,8 @@ export function callTarget(
   return to >= 0 && to < program.insns.length ? to : program.insns.length;
 }
 
-/** All functions, the entry of the program first. */
-export function functionsOf(program: RunnableProgram): BpfFunction[] {
+/** All functions, the entry of the program first; without `fuel` none counts its instructions. */
+export function functionsOf(program: RunnableProgram, fuel = true): BpfFunction[] {
   const marks = {
     seen: new Int32Array(program.insns.length + 1),
     leads: new Int32Array(program.insns.length + 1),
@@ -196,7 +196,7 @@ export function functionsOf(program: RunnableProgram): BpfFunction[] {
   const known = new Set(entries);
   const functions: BpfFunction[] = [];
   for (const entry of entries) {
-    const found = cut(program, entry, { ...marks, stamp: functions.length + 1 });
+    const found = cut(program, entry, { ...marks, stamp: functions.length + 1, fuel });
     functions.push(found);
     for (const to of found.calls) {
       if (known.has(to)) continue;

@@ -2,7 +2,7 @@
  * What generated code and its host share: the scratch block in the kernel's memory, the imports, and the
  * reasons for which generated code stops.
  *
- *      scratch   r0 … r10, 8 bytes each │ fuel, 8 bytes │ frame │ CPU │ tail calls, 4 bytes each
+ *      scratch   r0 … r10, 8 bytes each │ fuel, 8 bytes │ frame │ CPU │ tail calls, 4 bytes each │ budget, 8 bytes
  */
 import type { FunctionType } from '../wasm/index.ts';
 
@@ -14,7 +14,9 @@ export const FRAME = FUEL + 8;
 export const CPU = FRAME + 4;
 /** Tail calls that the run has made. */
 export const TAILS = CPU + 4;
-export const SCRATCH_BYTES = TAILS + 8;
+/** The fuel that each run starts with. */
+export const BUDGET = TAILS + 8;
+export const SCRATCH_BYTES = BUDGET + 8;
 
 /** The module name of all imports. */
 export const ENV = 'env';
@@ -42,9 +44,14 @@ export const hostImports = {
 export const helperType: FunctionType = { params: ['i32'], results: [] };
 export const helperImport = (code: number): string => `helper${code}`;
 
-/** The exported entry: (context, lowest address of the first frame); r0 goes into the scratch block. */
-export const ENTRY = 'run';
+/**
+ * Exported: (context, lowest address of the first frame) runs within a run that is going on; the other, (…, times),
+ * starts runs, so many. r0 goes into the scratch block.
+ */
+export const ENTRY = 'enter';
 export const entryType: FunctionType = { params: ['i32', 'i32'], results: [] };
+export const RUN = 'run';
+export const runType: FunctionType = { params: ['i32', 'i32', 'i32'], results: [] };
 /** Exported where helpers call back: (slot of a function, its frame), registers in the scratch block. */
 export const CALLBACK = 'callback';
 /** Also exported, for tail calls. */

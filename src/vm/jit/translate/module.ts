@@ -20,15 +20,20 @@ import type { Shared } from './calls.ts';
 import { type SlotMap, writeFunction } from './function.ts';
 import { functionsOf, mayNestTooDeep } from './functions.ts';
 import {
+  BUDGET,
   CALLBACK,
   ENTRY,
   ENV,
   entryType,
+  FUEL,
   helperImport,
   helperType,
   hostImports,
   MAIN,
   mainType,
+  RUN,
+  runType,
+  TAILS,
 } from './layout.ts';
 import { mapLayout } from './lookup.ts';
 import { defineCommit, defineMapFunction } from './map-functions.ts';
@@ -54,13 +59,16 @@ const MOST_PAGES = 65536;
 export interface Place {
   /** The address of the scratch block (layout.ts). */
   readonly scratch: number;
+  /** Whether runs count their instructions; they do where it does not say. */
+  readonly fuel?: boolean | undefined;
   /** The name of the module, by which a trap tells where it is. */
   readonly name?: string | undefined;
   /** The kernel's memory, where the maps say how they lie. */
   readonly view: DataView;
 }
 
-export function translate(program: RunnableProgram, { scratch, view, name }: Place): Translation {
+export function translate(program: RunnableProgram, place: Place): Translation {
+  const { scratch, view, name, fuel = true } = place;
   const module = new ModuleBuilder();
   module.name = name;
   module.table = { module: ENV, name: 'table' };
@@ -72,7 +80,7 @@ export function translate(program: RunnableProgram, { scratch, view, name }: Pla
     imports.set(name, module.import(ENV, name, helperType));
   });
 
-  const functions = functionsOf(program);
+  const functions = functionsOf(program, fuel);
   const maps = new Map(program.maps.map((map, index) => [map.address, { index, ...mapLayout(map, view) }]));
   const needs = findNeeds(program, functions, (address) => maps.get(address));
   const checksDepth = mayNestTooDeep(functions);
@@ -129,6 +137,7 @@ export function translate(program: RunnableProgram, { scratch, view, name }: Pla
     });
   });
   writeEntry(module, main.ref, scratch);
+  writeRun(module, main.ref, scratch);
   module.export(MAIN, main.ref);
   const callbacks = new Set(functions.flatMap((one) => one.callbacks));
   if (callbacks.size > 0) writeCallback(module, shared, [...callbacks]);
@@ -185,6 +194,32 @@ function writeEntry(module: ModuleBuilder, main: FunctionRef, scratch: number): 
   code.call(main);
   code.access('i64.store');
   module.export(ENTRY, ref);
+}
+
+/** Runs, so many as are asked for, each with fuel and tail calls of its own. */
+function writeRun(module: ModuleBuilder, main: FunctionRef, scratch: number): void {
+  const { ref, code } = module.define(RUN, runType, ['ctx', 'stack', 'times']);
+  const [ctx, stack, times] = code.locals as [Local, Local, Local];
+  const again = code.loop();
+  code.i32(scratch);
+  code.i32(scratch);
+  code.access('i64.load', BUDGET);
+  code.access('i64.store', FUEL);
+  code.i32(scratch);
+  code.i32(0);
+  code.access('i32.store', TAILS);
+  code.i32(scratch);
+  code.get(ctx);
+  code.get(stack);
+  code.call(main);
+  code.access('i64.store');
+  code.get(times);
+  code.i32(1);
+  code.op('i32.sub');
+  code.tee(times);
+  code.brIf(again);
+  code.end();
+  module.export(RUN, ref);
 }
 
 /** What helpers call back by: the functions that may be called so, one after the other. */
