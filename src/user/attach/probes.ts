@@ -5,7 +5,7 @@
  */
 import { type AttachKindName, attachKinds } from '../../uapi/attach-kinds.ts';
 import { attachTypes } from '../../uapi/attach-types.ts';
-import { BpfError } from '../../uapi/errno.ts';
+import { BpfError, type Errno } from '../../uapi/errno.ts';
 import type { BinaryFunctions, KernelFunction, PerfEventAttr, System } from '../../uapi/seam.ts';
 import { isOlder } from './missing.ts';
 import { attachToEvents, tracepointEvent } from './perf.ts';
@@ -95,7 +95,23 @@ function attachProbe(attaching: Attaching, probe: Probe): Attachment {
     config2: probe.offset,
     ...target(probe.kind === 'uprobe' ? options.pid : undefined),
   };
-  return attachToEvents(attaching, [event]);
+  try {
+    return attachToEvents(attaching, [event]);
+  } catch (error) {
+    throw probe.kind === 'kprobe' ? unknownFunction(probe.place, error) : error;
+  }
+}
+
+/** What the kernel says of a name that it does not have, has twice, or does not let anyone probe. */
+const refusals: ReadonlySet<Errno> = new Set<Errno>(['ENOENT', 'EADDRNOTAVAIL', 'EINVAL', 'EILSEQ']);
+
+function unknownFunction(name: string, error: unknown): unknown {
+  if (!(error instanceof BpfError) || error.hint !== undefined || !refusals.has(error.errno)) return error;
+  const hint =
+    error.errno === 'EADDRNOTAVAIL'
+      ? 'the kernel has several functions of that name'
+      : 'the kernel has no such function that can be probed: /proc/kallsyms has their names';
+  return new BpfError(error.errno, `kprobe on '${name}'`, hint);
 }
 
 /** Of a process, wherever it runs, or of all, for which any CPU stands. */
