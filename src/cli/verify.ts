@@ -3,7 +3,10 @@
  * next. What is said of a program comes from the verifier's log, as on Linux; a rejection is explained, and the
  * whole can be compared with a run before.
  */
+
+import { SkepError } from '../base/errors.ts';
 import type { CollectionSpec, ProgramSpec } from '../object/index.ts';
+import { BpfError } from '../uapi/errno.ts';
 import { progTypeName } from '../uapi/prog-types.ts';
 import { type KernelHandle, LoadError } from '../user/index.ts';
 import { explainRejection } from '../verifier/explain/index.ts';
@@ -70,6 +73,7 @@ function verifyProgram(kernel: KernelHandle, spec: CollectionSpec, options: Veri
     const shown = logLevel === undefined ? undefined : log;
     return { ...base, accepted: true, errno: undefined, reason: undefined, ...statistics(log), log: shown };
   } catch (error) {
+    if (error instanceof SkepError && !(error instanceof LoadError)) return notLoaded(base, error);
     if (!(error instanceof LoadError)) throw error;
     const { errno, reason } = error;
     const path = pathLog(kernel, spec, kernelBtf);
@@ -77,6 +81,21 @@ function verifyProgram(kernel: KernelHandle, spec: CollectionSpec, options: Veri
     const explanation = explainRejection(path);
     return { ...base, accepted: false, errno, reason, ...statistics(error.log), log, explanation };
   }
+}
+
+/** What hinders a program before the verifier sees it: a map that cannot be made, a target that is not there. */
+function notLoaded(
+  base: Pick<Verdict, 'file' | 'name' | 'type' | 'section' | 'insns'>,
+  error: SkepError,
+): Verdict {
+  return {
+    ...base,
+    accepted: false,
+    errno: error instanceof BpfError ? error.errno : undefined,
+    reason: error.line,
+    ...statistics(''),
+    log: undefined,
+  };
 }
 
 /** The log of a program that is rejected, with the instructions of the path. */
@@ -127,8 +146,11 @@ function print(invocation: Invocation, verdicts: readonly Verdict[]): void {
   const table = files ? [fileColumn, ...columns] : columns;
   const rows = verdicts.map((verdict) => (files ? [verdict.file, ...row(verdict)] : row(verdict)));
   for (const line of formatTable(table, rows, style)) invocation.print(line);
-  for (const { accepted, name, reason, errno } of verdicts) {
-    if (!accepted) invocation.note(`program '${name}' rejected: ${reason || errno}`);
+  for (const { accepted, name, reason, errno, processed } of verdicts) {
+    if (!accepted)
+      invocation.note(
+        `program '${name}' ${processed === undefined ? 'not loaded' : 'rejected'}: ${reason || errno}`,
+      );
   }
 }
 
@@ -137,7 +159,7 @@ function printLog(invocation: Invocation, verdict: Verdict): void {
   const { style } = invocation;
   const { name, log, explanation } = verdict;
   const asked = invocation.has('log-level') && log !== undefined;
-  if (!asked && verdict.accepted) return;
+  if (!asked && (verdict.accepted || explanation === undefined)) return;
   invocation.print(style.strong(`${name}:`));
   if (asked || explanation === undefined) {
     for (const line of (log ?? '').trimEnd().split('\n')) invocation.print(`  ${line}`);
@@ -164,10 +186,14 @@ function row({ name, type, accepted, errno, insns, processed, totalStates, micro
   return [
     name,
     type,
-    accepted ? { text: 'accepted', style: 'good' } : { text: `rejected (${errno})`, style: 'bad' },
+    accepted ? { text: 'accepted', style: 'good' } : { text: refusal(errno, processed), style: 'bad' },
     String(insns),
     String(processed ?? '-'),
     String(totalStates ?? '-'),
     microseconds === undefined ? '-' : `${microseconds} µs`,
   ];
+}
+
+function refusal(errno: string | undefined, processed: number | undefined): string {
+  return processed === undefined ? 'not loaded' : `rejected (${errno})`;
 }
