@@ -4,6 +4,7 @@
  * little-endian: what is not is turned round when it is read, and when it is written.
  */
 import { Reader } from '../base/bytes.ts';
+import { SkepError } from '../base/errors.ts';
 import { badBtf } from './layout.ts';
 
 export type ByteOrder = 'little' | 'big';
@@ -77,6 +78,12 @@ export function readSections(bytes: Uint8Array, isSplit: boolean): Sections {
   }
   const [first, last] = [strings[0], strings[strings.length - 1]];
   const isWhole = isSplit ? (last ?? 0) === 0 : first === 0 && last === 0;
-  if (!isWhole) throw badBtf('the string section does not start and end with a NUL');
+  if (!isWhole) {
+    throw new SkepError({
+      code: 'btf',
+      message: 'the string section does not start and end with a NUL',
+      hint: isSplit ? undefined : "types of a kernel's module need those of the kernel as their base",
+    });
+  }
   return { typesAt, types, strings };
 }

@@ -2,9 +2,15 @@
  * Types of objects and kernels on the command line: `skep btf dump`, and `--btf` where programs ask for them.
  */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { skep } from './skep.ts';
+import { BtfBuilder, readBtf } from '../../src/btf/index.ts';
+import { readElf } from '../../src/elf/index.ts';
+import { LinuxKernel } from '../../src/linux-kernel.ts';
+import { whyNoLinux } from '../support/linux.ts';
+import { scratch, skep } from './skep.ts';
 
 const fixture = (path: string): string => fileURLToPath(new URL(`../../fixtures/${path}`, import.meta.url));
 const core = fixture('objects/core.bpf.o');
@@ -61,4 +67,80 @@ test('verify --btf resolves against the types of a given kernel', () => {
     stderr,
     /failed to resolve CO-RE relocation <enumval_value> \[\d+\] enum state::STATE_GONE = 3/,
   );
+});
+
+const files = scratch();
+after(() => files.remove());
+const noBpftool = spawnSync('bpftool', ['version']).status !== 0 && 'no bpftool';
+
+function bpftool(...args: string[]): string {
+  return spawnSync('bpftool', args, { encoding: 'utf8', maxBuffer: 1 << 28 }).stdout;
+}
+
+test("JSON is bpftool's, byte for byte", { skip: noBpftool }, () => {
+  const vmlinux = '/sys/kernel/btf/vmlinux';
+  for (const file of [fixture('objects/types.bpf.o'), fixture('objects/modern.bpf.o'), vmlinux].filter(
+    existsSync,
+  )) {
+    const [ours, theirs] = [
+      skep(['btf', 'dump', '-j', 'file', file]).stdout,
+      bpftool('-j', 'btf', 'dump', 'file', file),
+    ];
+    assert.ok(ours === theirs, file);
+  }
+});
+
+test('split BTF on its base', { skip: noBpftool }, () => {
+  const raw = readElf(readFileSync(fixture('objects/types.bpf.o'))).section('.BTF')!.data;
+  const base = readBtf(raw);
+  const builder = new BtfBuilder(base, 'split');
+  const pointer = builder.add({ kind: 'ptr', name: '', type: base.find('shapes', 'struct')! });
+  const members = [{ name: 'first', type: pointer, bitOffset: 0, bitSize: 0 }];
+  builder.add({ kind: 'struct', name: 'module_state', size: 8, members });
+  const [basePath, path] = [files.write('base', raw), files.write('module', builder.build())];
+  for (const format of ['raw', 'c']) {
+    const ours = skep(['btf', 'dump', 'file', path, 'format', format, '-B', basePath]).stdout;
+    const theirs = bpftool('-B', basePath, 'btf', 'dump', 'file', path, 'format', format);
+    if (format === 'raw') assert.equal(ours, theirs);
+    else
+      for (const text of [ours, theirs])
+        assert.match(text, /struct module_state \{\n\tstruct shapes \*first;\n\};/);
+  }
+  assert.match(
+    skep(['btf', 'dump', path]).stderr,
+    /types of a kernel's module need those of the kernel as their base/,
+  );
+});
+
+test('types of what the running kernel has', { skip: whyNoLinux() || noBpftool }, () => {
+  const kernel = new LinuxKernel();
+  const loaded = kernel.load(readFileSync(fixture('objects/dump.bpf.o')));
+  try {
+    const [map, program] = [loaded.map('everything'), loaded.program('tail')];
+    const requests = [
+      ['id', String(program.info().btfId)],
+      ['prog', 'id', String(program.info().id)],
+      ...['key', 'value', 'kv', 'all'].map((part) => ['map', 'id', String(map.id), part]),
+      ['map', 'id', String(map.id)],
+    ];
+    for (const request of requests) {
+      const ours = skep(['btf', 'dump', ...request, '--kernel', 'linux']).stdout;
+      assert.equal(ours, bpftool('btf', 'dump', ...request), request.join(' '));
+    }
+    const header = skep([
+      'btf',
+      'dump',
+      'map',
+      String(map.id),
+      'value',
+      'format',
+      'c',
+      '--kernel',
+      'linux',
+    ]).stdout;
+    assert.match(header, /\nstruct value \{\n/);
+    assert.doesNotMatch(header, /\nstruct key \{\n/);
+  } finally {
+    loaded.close();
+  }
 });
