@@ -330,6 +330,24 @@ export class HashMap implements BpfMap {
     return 0;
   }
 
+  get bucketCount(): number {
+    return this.bucketMask + 1;
+  }
+
+  bucketKeys(bucket: number): Uint8Array[] {
+    const { view, u8 } = this.context.memory;
+    const keys: Uint8Array[] = [];
+    const start = this.buckets + 4 * bucket;
+    for (
+      let elem = view.getUint32(start, true);
+      elem !== 0;
+      elem = view.getUint32(elem + hashElem.next, true)
+    ) {
+      keys.push(u8.slice(elem + hashElem.key, elem + hashElem.key + this.def.keySize));
+    }
+    return keys;
+  }
+
   destroy(): void {
     const { memory } = this.context;
     for (let chunk = this.get(H.chunks); chunk !== 0; ) {

@@ -71,6 +71,12 @@ export interface BpfMap {
   /** Writes the key after `key` (the first where it is undefined or not there) into `next`; -ENOENT at the end. */
   userNextKey(key: Uint8Array | undefined, next: Uint8Array): number;
 
+  /** Kinds without keys: takes the next value out (BPF_MAP_LOOKUP_AND_DELETE_ELEM). */
+  userPop?(value: Uint8Array): number;
+  /** Hash kinds: the keys of a bucket, below `bucketCount`. */
+  readonly bucketCount?: number;
+  bucketKeys?(bucket: number): Uint8Array[];
+
   /** The address of the first value where programs may hold direct pointers to it (array kinds). */
   readonly valueAddress: number | undefined;
   /** Of ring buffers. */

@@ -5,6 +5,7 @@ import { mapKinds } from './map-kinds.ts';
 import { maps } from './maps.ts';
 import { objects } from './objects.ts';
 import { programs } from './programs.ts';
+import { reading } from './reading.ts';
 import { testRun } from './test-run.ts';
 import { verdicts } from './verdicts.ts';
 
@@ -15,5 +16,6 @@ export const suites: Readonly<Record<string, readonly ContractTest[]>> = {
   'test run': testRun,
   objects,
   hooks,
+  reading,
   verdicts,
 };

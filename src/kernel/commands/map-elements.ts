@@ -1,7 +1,8 @@
 /**
- * MAP_LOOKUP_ELEM, UPDATE, DELETE, GET_NEXT_KEY and FREEZE: rights and buffers are checked here, the rest is
+ * MAP_LOOKUP_ELEM, UPDATE, DELETE, LOOKUP_AND_DELETE, GET_NEXT_KEY and FREEZE: rights and buffers are checked here, the rest is
  * the map kind's. Program arrays are written as fds and hold ids.
  */
+import type { BpfMap } from '../../maps/index.ts';
 import type { BpfAttr } from '../../uapi/commands.ts';
 import { errnoName } from '../../uapi/errno.ts';
 import { mapTypeName } from '../../uapi/map-types.ts';
@@ -11,7 +12,7 @@ import type { ProgObject } from '../objects/program.ts';
 import type { Call } from './call.ts';
 
 /** BPF_F_LOCK; maps with a spin lock are not here. */
-const F_LOCK = 4n;
+export const F_LOCK = 4n;
 
 type Access = 'read' | 'write';
 
@@ -24,7 +25,7 @@ function mapFor(call: Call, fd: number | undefined, access: Access): MapObject {
 }
 
 /** Its elements: a map that exists for the verifier alone has none. */
-function elementsOf(call: Call, fd: number | undefined, access: Access): MapObject {
+export function elementsOf(call: Call, fd: number | undefined, access: Access): MapObject {
   const map = mapFor(call, fd, access);
   if (!map.isVerifiedOnly) return map;
   const type = mapTypeName(map.map.def.type);
@@ -35,9 +36,16 @@ function elementsOf(call: Call, fd: number | undefined, access: Access): MapObje
 }
 
 /** Turns a map kind's negative errno into an exception. */
-function done(call: Call, result: number): number {
+export function done(call: Call, result: number): number {
   if (result < 0) throw call.fail(errnoName(-result));
   return result;
+}
+
+/** The key; kinds without keys take none (___bpf_copy_key). */
+function keyOf(call: Call, map: BpfMap, key: Uint8Array | undefined): Uint8Array {
+  if (map.def.keySize > 0) return call.buffer(key, map.def.keySize, 'the key');
+  if (key !== undefined) throw call.fail('EINVAL', 'the map has no keys');
+  return new Uint8Array();
 }
 
 export function mapLookupElem(call: Call, attr: BpfAttr<'mapLookupElem'>): number {
@@ -45,7 +53,7 @@ export function mapLookupElem(call: Call, attr: BpfAttr<'mapLookupElem'>): numbe
   if ((flags & ~F_LOCK) !== 0n) throw call.fail('EINVAL', 'the only flag of a lookup is BPF_F_LOCK');
   const { map } = elementsOf(call, attr.mapFd, 'read');
   if (flags !== 0n) throw call.fail('EINVAL', 'the map has no spin lock');
-  const key = call.buffer(attr.key, map.def.keySize, 'the key');
+  const key = keyOf(call, map, attr.key);
   return done(call, map.userLookup(key, call.buffer(attr.value, map.userValueSize, 'the value')));
 }
 
@@ -54,10 +62,25 @@ export function mapUpdateElem(call: Call, attr: BpfAttr<'mapUpdateElem'>): numbe
   const { map } = object;
   const flags = attr.flags ?? 0n;
   if ((flags & F_LOCK) !== 0n) throw call.fail('EINVAL', 'the map has no spin lock');
-  const key = call.buffer(attr.key, map.def.keySize, 'the key');
+  const key = keyOf(call, map, attr.key);
   const value = call.buffer(attr.value, map.userValueSize, 'the value');
   if (object.isProgArray) return updateProgArray(call, object, { key, value, flags });
   return done(call, map.userUpdate(key, value, flags));
+}
+
+export function mapLookupAndDeleteElem(call: Call, attr: BpfAttr<'mapLookupAndDeleteElem'>): number {
+  const flags = attr.flags ?? 0n;
+  if ((flags & ~F_LOCK) !== 0n) throw call.fail('EINVAL', 'the only flag is BPF_F_LOCK');
+  // Both rights are wanted (map_lookup_and_delete_elem).
+  const { map } = elementsOf(call, attr.mapFd, 'read');
+  elementsOf(call, attr.mapFd, 'write');
+  if (flags !== 0n) throw call.fail('EINVAL', 'the map has no spin lock');
+  const key = keyOf(call, map, attr.key);
+  const value = call.buffer(attr.value, map.userValueSize, 'the value');
+  if (map.userPop !== undefined) return done(call, map.userPop(value));
+  if (map.bucketKeys === undefined) throw call.fail('ENOTSUPP', 'elements of this kind cannot be taken out');
+  done(call, map.userLookup(key, value));
+  return done(call, map.userDelete(key));
 }
 
 export function mapDeleteElem(call: Call, attr: BpfAttr<'mapDeleteElem'>): number {

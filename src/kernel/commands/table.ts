@@ -4,8 +4,16 @@ import { type Call, checkAttr } from './call.ts';
 import { progQuery } from './chains.ts';
 import { objGetInfoByFd } from './info.ts';
 import { linkCreate, linkDetach, linkUpdate, progBindMap, rawTracepointOpen } from './links.ts';
+import { mapDeleteBatch, mapLookupAndDeleteBatch, mapLookupBatch, mapUpdateBatch } from './map-batch.ts';
 import { mapCreate } from './map-create.ts';
-import { mapDeleteElem, mapFreeze, mapGetNextKey, mapLookupElem, mapUpdateElem } from './map-elements.ts';
+import {
+  mapDeleteElem,
+  mapFreeze,
+  mapGetNextKey,
+  mapLookupAndDeleteElem,
+  mapLookupElem,
+  mapUpdateElem,
+} from './map-elements.ts';
 import {
   btfGetFdById,
   btfLoad,
@@ -48,13 +56,13 @@ const handlers = {
   btfLoad,
   btfGetFdById,
   taskFdQuery: absent,
-  mapLookupAndDeleteElem: absent,
+  mapLookupAndDeleteElem,
   mapFreeze,
   btfGetNextId: nextId((call) => call.kernel.btfs),
-  mapLookupBatch: absent,
-  mapLookupAndDeleteBatch: absent,
-  mapUpdateBatch: absent,
-  mapDeleteBatch: absent,
+  mapLookupBatch,
+  mapLookupAndDeleteBatch,
+  mapUpdateBatch,
+  mapDeleteBatch,
   linkCreate,
   linkUpdate,
   linkGetFdById,
