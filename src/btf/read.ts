@@ -38,6 +38,7 @@ interface Parts {
   readonly types: Uint8Array;
   readonly strings: Uint8Array;
   readonly starts: Uint32Array;
+  readonly kinds: Uint8Array;
   readonly base: Btf | undefined;
   readonly byteOrder: ByteOrder;
 }
@@ -80,8 +81,7 @@ export class Btf {
     this.starts = starts;
     this.reader = new Reader(types, 'BTF');
     this.strings = new Reader(strings, 'BTF strings');
-    this.kinds = new Uint8Array(starts.length);
-    for (let i = 0; i < starts.length; i++) this.kinds[i] = types[starts[i]! * 4 + 7]! & 0x1f;
+    this.kinds = parts.kinds;
   }
 
   /** The string at `offset` of the strings, its base's first: names of types, files and source lines of BTF.ext. */
@@ -122,8 +122,8 @@ export class Btf {
 
   /** The same, decoded anew: for whoever changed sizes, offsets or linkages in its `bytes`. */
   refreshed(): Btf {
-    const { bytes, typeSection: types, stringSection: strings, starts, base, byteOrder } = this;
-    return new Btf({ bytes, types, strings, starts, base, byteOrder });
+    const { bytes, typeSection: types, stringSection: strings, starts, kinds, base, byteOrder } = this;
+    return new Btf({ bytes, types, strings, starts, kinds, base, byteOrder });
   }
 
   /** @throws {SkepError} where there is no such type */
@@ -321,23 +321,31 @@ function wordsOf(types: Uint8Array): Uint32Array {
   return words.map((_, i) => view.getUint32(i * 4, true));
 }
 
-/** Where each record starts in the type section, in words. */
-function scan(words: Uint32Array, length: number, firstId: number): Uint32Array {
-  const starts = new Uint32Array(Math.min(maxTypes, Math.ceil(words.length / typeWords)));
+/** Where each record starts in the type section, in words, and the number of its kind. */
+function scan(
+  words: Uint32Array,
+  length: number,
+  firstId: number,
+): { starts: Uint32Array; kinds: Uint8Array } {
+  const most = Math.min(maxTypes, Math.ceil(words.length / typeWords));
+  const [starts, kinds] = [new Uint32Array(most), new Uint8Array(most)];
   let [at, count] = [0, 0];
   while (at * 4 < length) {
-    const place = (): string => placeOf(firstId + count, at);
     if (firstId + count >= maxTypes) throw badBtf(`more than ${maxTypes} types`);
-    if ((at + typeWords) * 4 > length) throw badBtf('the type section ends inside it', place());
+    if ((at + typeWords) * 4 > length)
+      throw badBtf('the type section ends inside it', placeOf(firstId + count, at));
     const info = words[at + 1]!;
     const kind = kindNumberOf(info);
-    if (kind === 0 || kind >= btfKinds.length) throw badBtf(`kind ${kind} is unknown`, place());
+    if (kind === 0 || kind >= btfKinds.length)
+      throw badBtf(`kind ${kind} is unknown`, placeOf(firstId + count, at));
     const size = typeWords + fixedWords[kind]! + eachWords[kind]! * vlenOf(info);
-    if ((at + size) * 4 > length) throw badBtf('the type section ends inside it', place());
-    starts[count++] = at;
+    if ((at + size) * 4 > length)
+      throw badBtf('the type section ends inside it', placeOf(firstId + count, at));
+    starts[count] = at;
+    kinds[count++] = kind;
     at += size;
   }
-  return starts.slice(0, count);
+  return { starts: starts.slice(0, count), kinds: kinds.slice(0, count) };
 }
 
 /**
@@ -353,7 +361,7 @@ export function readBtf(given: Uint8Array, options: { readonly base?: Btf | unde
   const { types, strings } = readSections(bytes, base !== undefined);
   const words = wordsOf(types);
   const firstId = base?.typeCount ?? 1;
-  const starts = scan(words, types.length, firstId);
+  const { starts, kinds } = scan(words, types.length, firstId);
   const records: Records = {
     words,
     starts,
@@ -363,5 +371,5 @@ export function readBtf(given: Uint8Array, options: { readonly base?: Btf | unde
   };
   validate(records);
   checkNesting(records);
-  return new Btf({ bytes, types, strings, starts, base, byteOrder });
+  return new Btf({ bytes, types, strings, starts, kinds, base, byteOrder });
 }

@@ -26,36 +26,38 @@ export interface Records {
 }
 
 const number = (kind: BtfKind): number => btfKinds.indexOf(kind);
-const [func, int, variable] = [number('func'), number('int'), number('var')];
+const [int, array, func, variable] = [number('int'), number('array'), number('func'), number('var')];
 
-/** What is in the elements of a type: a name in word 0, a type in word 1 (or 0), or nothing to check. */
-const elementOf: readonly ('named' | 'name' | 'variable' | undefined)[] = btfKinds.map((kind) => {
-  if (kind === 'struct' || kind === 'union' || kind === 'funcProto') return 'named';
-  if (kind === 'enum' || kind === 'enum64') return 'name';
-  return kind === 'datasec' ? 'variable' : undefined;
+/** What is in the elements of a type. */
+const elements = { none: 0, name: 1, nameAndType: 2, variable: 3 } as const;
+
+const elementOf = Uint8Array.from(btfKinds, (kind) => {
+  if (kind === 'struct' || kind === 'union' || kind === 'funcProto') return elements.nameAndType;
+  if (kind === 'enum' || kind === 'enum64') return elements.name;
+  return kind === 'datasec' ? elements.variable : elements.none;
 });
 
-/** The sizes that there are of a kind, where not every size is one. */
-const sizesOf: readonly (readonly number[] | undefined)[] = btfKinds.map((kind) => {
-  if (kind === 'int') return intSizes;
-  if (kind === 'enum' || kind === 'enum64') return enumSizes;
-  return kind === 'float' ? floatSizes : undefined;
+/** The sizes that there are of a kind, where not every size is one: a bit for each. */
+const sizesOf = Uint32Array.from(btfKinds, (kind) => {
+  const sizes =
+    kind === 'int'
+      ? intSizes
+      : kind === 'enum' || kind === 'enum64'
+        ? enumSizes
+        : kind === 'float'
+          ? floatSizes
+          : [];
+  return sizes.reduce((bits, size) => bits | (1 << size), 0);
 });
 
 /** Kinds whose third word is a type. */
-const refers = btfKinds.map((kind) =>
-  [
-    'ptr',
-    'typedef',
-    'volatile',
-    'const',
-    'restrict',
-    'func',
-    'funcProto',
-    'var',
-    'declTag',
-    'typeTag',
-  ].includes(kind),
+const refers = Uint8Array.from(btfKinds, (kind) =>
+  Number(
+    [
+      ...['ptr', 'typedef', 'volatile', 'const', 'restrict'],
+      ...['func', 'funcProto', 'var', 'declTag', 'typeTag'],
+    ].includes(kind),
+  ),
 );
 
 /**
@@ -65,57 +67,64 @@ const refers = btfKinds.map((kind) =>
 export function validate(records: Records): void {
   const { words, starts, firstId, stringsLength } = records;
   const count = firstId + starts.length;
-  let index = 0;
-  const fail = (message: string): never => {
-    throw badBtf(message, placeOf(firstId + index, starts[index]!));
-  };
-  const name = (at: number): void => {
-    if (words[at]! >= stringsLength)
-      fail(`its name is at ${words[at]}, of ${stringsLength} bytes of strings`);
-  };
-  const type = (at: number): void => {
-    if (words[at]! >= count) fail(`it refers to type ${words[at]}, of ${count}`);
-  };
-  const isVariable = (id: number): boolean => {
-    if (id < firstId) return ['var', 'func'].includes(records.baseKind(id));
-    const kind = kindNumberOf(words[starts[id - firstId]! + 1]!);
-    // `.ksyms` has functions too.
-    return kind === variable || kind === func;
-  };
-  for (; index < starts.length; index++) {
+  for (let index = 0; index < starts.length; index++) {
     const at = starts[index]!;
     const info = words[at + 1]!;
     const kind = kindNumberOf(info);
-    name(at);
-    if (refers[kind]) type(at + 2);
-    const sizes = sizesOf[kind];
-    if (sizes !== undefined && !sizes.includes(words[at + 2]!))
-      fail(`${btfKinds[kind]} of ${words[at + 2]} bytes`);
-    const element = elementOf[kind];
-    if (element !== undefined) {
-      const step = eachWords[kind]!;
-      for (let each = at + 3, end = each + vlenOf(info) * step; each < end; each += step) {
-        if (element === 'variable') {
-          type(each);
-          if (!isVariable(words[each]!)) fail(`type ${words[each]} in it is no variable`);
-          continue;
-        }
-        name(each);
-        if (element === 'named') type(each + 1);
+    if (words[at]! >= stringsLength) failName(records, index, at);
+    if (refers[kind] === 1 && words[at + 2]! >= count) failType(records, index, at + 2);
+    if (sizesOf[kind] !== 0) {
+      const size = words[at + 2]!;
+      if (size > 16 || (sizesOf[kind]! & (1 << size)) === 0)
+        fail(records, index, `${btfKinds[kind]} of ${size} bytes`);
+    }
+    const element = elementOf[kind]!;
+    if (element === elements.none) {
+      if (kind === int) checkInt(records, index, at);
+      else if (kind === array) {
+        if (words[at + 3]! >= count) failType(records, index, at + 3);
+        if (words[at + 4]! >= count) failType(records, index, at + 4);
       }
-    } else if (kind === int) {
-      const data = words[at + 3]!;
-      const end = (data & 0xff) + ((data >>> 16) & 0xff);
-      if ((data & 0xff) === 0 || end > words[at + 2]! * 8)
-        fail(`bits up to ${end} in ${words[at + 2]} bytes`);
-    } else if (kind === array) {
-      type(at + 3);
-      type(at + 4);
+      continue;
+    }
+    const step = eachWords[kind]!;
+    for (let each = at + 3, end = each + vlenOf(info) * step; each < end; each += step) {
+      if (element === elements.variable) checkVariable(records, index, each);
+      else if (words[each]! >= stringsLength) failName(records, index, each);
+      else if (element === elements.nameAndType && words[each + 1]! >= count)
+        failType(records, index, each + 1);
     }
   }
 }
 
-const array = number('array');
+function fail({ firstId, starts }: Records, index: number, message: string): never {
+  throw badBtf(message, placeOf(firstId + index, starts[index]!));
+}
+
+function failName(records: Records, index: number, at: number): never {
+  const { words, stringsLength } = records;
+  return fail(records, index, `its name is at ${words[at]}, of ${stringsLength} bytes of strings`);
+}
+
+function failType(records: Records, index: number, at: number): never {
+  const { words, firstId, starts } = records;
+  return fail(records, index, `it refers to type ${words[at]}, of ${firstId + starts.length}`);
+}
+
+function checkInt(records: Records, index: number, at: number): void {
+  const [size, data] = [records.words[at + 2]!, records.words[at + 3]!];
+  const end = (data & 0xff) + ((data >>> 16) & 0xff);
+  if ((data & 0xff) === 0 || end > size * 8) fail(records, index, `bits up to ${end} in ${size} bytes`);
+}
+
+/** What is in a section is a variable; in `.ksyms` there are functions too. */
+function checkVariable(records: Records, index: number, at: number): void {
+  const { words, starts, firstId } = records;
+  const id = words[at]!;
+  if (id >= firstId + starts.length) failType(records, index, at);
+  const kind = id < firstId ? number(records.baseKind(id)) : kindNumberOf(words[starts[id - firstId]! + 1]!);
+  if (kind !== variable && kind !== func) fail(records, index, `type ${id} in it is no variable`);
+}
 
 /** Where a type's contents by value are: nowhere (0), in its third word (1), its fourth (2), in its members (3). */
 const holds = Uint8Array.from(btfKinds, (kind) => {
