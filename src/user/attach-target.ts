@@ -11,11 +11,14 @@ import type { ProgramSpec } from '../object/spec.ts';
 import type { InfoOf } from '../uapi/info.ts';
 import type { System } from '../uapi/seam.ts';
 import { btfById } from './kernel-types.ts';
+import type { Modules } from './modules.ts';
 
 /** The fields of PROG_LOAD that say what is attached to. */
 export interface AttachTarget {
   readonly attachBtfId: number;
   readonly attachProgFd?: number;
+  /** BTF of the module that has it. */
+  readonly attachBtfObjFd?: number;
   /** Where the section does not say it: the kernel's number of a member of a struct. */
   readonly expectedAttachType?: number;
 }
@@ -35,6 +38,7 @@ export function findAttachTarget(
   from: {
     readonly system: System;
     readonly types: () => Btf | undefined;
+    readonly modules?: Modules | undefined;
     readonly target?: { readonly fd: number } | undefined;
   },
 ): AttachTarget | undefined {
@@ -57,10 +61,16 @@ export function findAttachTarget(
       `load(object, { targets: { ${spec.name}: program } })`,
     );
   }
-  return inKernel(spec, btf, from.types());
+  return inKernel(spec, btf, from);
 }
 
-function inKernel(spec: ProgramSpec, { prefix, kind }: BtfTarget, types: Btf | undefined): AttachTarget {
+/** 'function', or 'module:function'. */
+function inKernel(
+  spec: ProgramSpec,
+  { prefix, kind }: BtfTarget,
+  from: { readonly types: () => Btf | undefined; readonly modules?: Modules | undefined },
+): AttachTarget {
+  const types = from.types();
   if (types === undefined) {
     throw missing(
       spec,
@@ -68,8 +78,11 @@ function inKernel(spec: ProgramSpec, { prefix, kind }: BtfTarget, types: Btf | u
       'give the BTF of a kernel',
     );
   }
-  const id = types.find(`${prefix}${spec.attachTo}`, kind);
+  const [, module, name = ''] = /^(?:([^:]*):)?(.*)$/s.exec(spec.attachTo ?? '') ?? [];
+  const id = module === undefined ? types.find(`${prefix}${name}`, kind) : undefined;
   if (id !== undefined) return { attachBtfId: id };
+  const found = from.modules?.find(`${prefix}${name}`, kind, module);
+  if (found !== undefined) return { attachBtfId: found.typeId, attachBtfObjFd: found.fd };
   throw missing(spec, `the kernel's types have no ${kind} '${prefix}${spec.attachTo}' to attach to`);
 }
 

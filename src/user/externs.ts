@@ -7,6 +7,7 @@ import { type Btf, codec, cType, resolvedType, typesCompatible, type Value } fro
 import type { CollectionSpec, ExternSpec, MapSpec } from '../object/spec.ts';
 import type { System } from '../uapi/seam.ts';
 import { supports } from './features.ts';
+import type { Modules } from './modules.ts';
 
 /** By name: 'y', 'n' or 'm', a number, or a text. */
 export type KernelConfig = Readonly<Record<string, string | number | bigint | boolean>>;
@@ -15,6 +16,8 @@ export type KernelConfig = Readonly<Record<string, string | number | bigint | bo
 export interface KernelSymbol {
   readonly btfId: number | undefined;
   readonly address: bigint;
+  /** BTF of the module that has it; undefined for the kernel itself. */
+  readonly moduleFd?: number | undefined;
 }
 
 /** Comparing one prototype with the kernel's takes some tens of steps. */
@@ -135,15 +138,19 @@ function withBytes(map: MapSpec | undefined): MapSpec | undefined {
 interface Types {
   readonly btf: () => Btf;
   readonly types: () => Btf | undefined;
+  readonly modules?: Modules | undefined;
 }
 
-function typedSymbol(name: string, extern: ExternSpec, { btf, types }: Types): KernelSymbol | undefined {
-  const kernel = types();
+function typedSymbol(name: string, extern: ExternSpec, from: Types): KernelSymbol | undefined {
+  const { btf } = from;
+  const own = from.types();
   const kind = extern.kind === 'function' ? 'func' : 'var';
-  const id = kernel?.find(name, kind);
+  const ownId = own?.find(name, kind);
+  const module = ownId === undefined ? from.modules?.find(name, kind) : undefined;
+  const [kernel, id] = module === undefined ? [own, ownId] : [module.btf, module.typeId];
   if (kernel === undefined || id === undefined) {
     if (extern.weak) return undefined;
-    const why = kernel === undefined ? ', which has no BTF' : '';
+    const why = own === undefined ? ', which has no BTF' : '';
     throw unresolved(
       name,
       `there is no such ${extern.kind} in the kernel${why}`,
@@ -159,7 +166,7 @@ function typedSymbol(name: string, extern: ExternSpec, { btf, types }: Types): K
       `it is ${cType(btf(), extern.btfTypeId, name)} in the object and ${cType(kernel, typeId, name)} in the kernel`,
     );
   }
-  return { btfId: id, address: 0n };
+  return { btfId: id, address: 0n, ...(module === undefined ? {} : { moduleFd: module.fd }) };
 }
 
 /**

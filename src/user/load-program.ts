@@ -144,7 +144,7 @@ function loadWithLog(
   logLevel: number,
 ): { fd: number; log: string } {
   const insns = patched(spec, context);
-  patchSymbols(spec, context);
+  const fdArray = patchSymbols(spec, context);
   let size = logLevel === 0 ? 0 : firstLogSize;
   for (;;) {
     const logBuf = size === 0 ? undefined : new Uint8Array(size);
@@ -152,6 +152,7 @@ function loadWithLog(
       ...progLoadAttr(spec, context),
       insns,
       insnCnt: insns.length / 8,
+      ...(fdArray === undefined ? {} : { fdArray }),
       logLevel,
       logSize: size,
       logBuf,
@@ -222,8 +223,16 @@ function patched(spec: ProgramSpec, { insns, mapFds }: LoadContext & RelocatedCo
   return insns;
 }
 
-/** Puts kernel symbols into the loads and calls that name them, as libbpf does. */
-function patchSymbols(spec: ProgramSpec, { insns, symbols }: LoadContext & RelocatedCode): void {
+/**
+ * Puts kernel symbols into the loads and calls that name them, as libbpf does.
+ * @returns descriptors of the modules that have them, in the order that calls refer to; undefined where none has
+ */
+function patchSymbols(
+  spec: ProgramSpec,
+  { insns, symbols }: LoadContext & RelocatedCode,
+): Uint8Array | undefined {
+  // The first is the kernel's own, and never looked at.
+  const modules = [0];
   const view = new DataView(insns.buffer);
   for (const { slot, symbol, isCall } of spec.symbols ?? []) {
     const found = symbols?.get(symbol);
@@ -242,12 +251,20 @@ function patchSymbols(spec: ProgramSpec, { insns, symbols }: LoadContext & Reloc
     if (isCall) {
       // Of a function that is not there, the call must not be reached: the verifier sees to that.
       view.setUint32(at + 4, found.btfId ?? 0, true);
+      if (found.moduleFd !== undefined) view.setInt16(at + 2, indexIn(modules, found.moduleFd), true);
       continue;
     }
     const value = found.btfId === undefined ? found.address : BigInt(found.btfId);
     if (found.btfId !== undefined)
       view.setUint8(at + 1, (view.getUint8(at + 1) & 0x0f) | (pseudo.btfId << 4));
     view.setUint32(at + 4, Number(BigInt.asUintN(32, value)), true);
-    view.setUint32(at + 12, Number(value >> 32n), true);
+    view.setUint32(at + 12, found.moduleFd ?? Number(value >> 32n), true);
   }
+  return modules.length === 1 ? undefined : new Uint8Array(Int32Array.from(modules).buffer);
+}
+
+/** The place of a descriptor in a list, where it is put. */
+function indexIn(fds: number[], fd: number): number {
+  const index = fds.indexOf(fd, 1);
+  return index > 0 ? index : fds.push(fd) - 1;
 }

@@ -23,6 +23,7 @@ import { loadBtf } from './load-btf.ts';
 import { createOrReuse, fillMap, linkMap, mapArena } from './load-map.ts';
 import { type LoadContext, loadProgram } from './load-program.ts';
 import type { BpfMap } from './map.ts';
+import { Modules } from './modules.ts';
 import { mapFromFd } from './open.ts';
 import { Program } from './program.ts';
 import { layOutStructOps, StructOps, type StructOpsLayout } from './struct-ops.ts';
@@ -77,12 +78,14 @@ export function loadCollection(system: System, spec: CollectionSpec, options: Lo
   } finally {
     // Maps and programs refer to the BTF from here on.
     if (btfFd !== undefined) system.close(btfFd);
+    loading.modules.close();
   }
 }
 
 /** One load under way. The records have no prototype: an object may name its maps as it likes. */
 class Loading {
   readonly made: { close(): void }[] = [];
+  readonly modules: Modules;
   readonly #system: System;
   readonly #spec: CollectionSpec;
   readonly #btfFd: number | undefined;
@@ -98,6 +101,7 @@ class Loading {
     spec: CollectionSpec,
     { btfFd, note }: { btfFd: number | undefined; note: string | undefined },
   ) {
+    this.modules = new Modules(system);
     this.#system = system;
     this.#spec = spec;
     this.#btfFd = btfFd;
@@ -126,7 +130,12 @@ class Loading {
       attachTarget: (program) =>
         program.progType === progTypes.struct_ops.id
           ? this.#memberOf(program)
-          : findAttachTarget(program, { system: this.#system, types, target: targets?.[program.name] }),
+          : findAttachTarget(program, {
+              system: this.#system,
+              types,
+              modules: this.modules,
+              target: targets?.[program.name],
+            }),
       kernVersion: this.#spec.kernVersion,
       logLevel: options.logLevel ?? 0,
     });
@@ -197,7 +206,8 @@ class Loading {
   #symbols(): ReadonlyMap<string, KernelSymbol> {
     const btf = this.#btf;
     if (btf === undefined) return new Map();
-    return resolveSymbols(this.#spec, { btf, system: this.#system, types: () => ownTypes(this.#system) });
+    const types = (): Btf | undefined => ownTypes(this.#system);
+    return resolveSymbols(this.#spec, { btf, system: this.#system, types, modules: this.modules });
   }
 
   #loadMaps(pinPath: string, withConfig: ReadonlyMap<string, MapSpec>): void {
