@@ -51,8 +51,8 @@ const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes).trim
  * The directory that tracefs is mounted at.
  * @throws {SkepError} 'no-tracefs'
  */
-export function tracefs(): string {
-  for (const place of tracefsPlaces) {
+export function tracefs(places: readonly string[] = tracefsPlaces): string {
+  for (const place of places) {
     try {
       // What every tracefs has; the directory itself is there without it, too.
       statSync(`${place}/events`);
@@ -64,7 +64,7 @@ export function tracefs(): string {
   throw new SkepError({
     code: 'no-tracefs',
     message: 'tracefs, which lists tracepoints and has the trace pipe, is not mounted',
-    hint: `mount -t tracefs tracefs ${tracefsPlaces[0]}`,
+    hint: `mount -t tracefs tracefs ${places[0]}`,
   });
 }
 

@@ -3,7 +3,7 @@
  * and no fd is left open.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import process from 'node:process';
@@ -158,6 +158,31 @@ describe('when fds run out, attaching fails and leaves none open', { skip }, () 
       assert.equal(openFds(), before);
     });
   }
+});
+
+test('without rights, one line says which and what to do', { skip }, () => {
+  const source = (name: string): string =>
+    new URL(`../../../src/${name}`, import.meta.url).href + import.meta.url.slice(-3);
+  const script = `
+    const { LinuxSystem } = await import('${source('linux/system')}');
+    const system = new LinuxSystem();
+    process.seteuid(65534);
+    const tries = [
+      () => system.resolveTarget('tracepoint', 'sched/sched_switch'),
+      () => system.perfEventOpen({ type: 1, config: 0n, pid: -1, cpu: 0 }),
+      () => system.bpf('progLoad', { progType: 1, insns: new Uint8Array(16), insnCnt: 2, license: 'GPL' }),
+    ];
+    for (const each of tries) {
+      try { each(); console.log('done'); } catch (error) { console.log(error.line); }
+    }`;
+  const args = ['--conditions=source', '--input-type=module', '-e', script];
+  const lines = execFileSync(process.execPath, args, { encoding: 'utf8' }).trim().split('\n');
+  const wanted = [
+    /Permission denied \(EACCES\) \(run as root\)$/,
+    /^perf_event_open: .*\(events need CAP_PERFMON, or less with a lower sysctl kernel\.perf_event_paranoid\)$/,
+    /^BPF_PROG_LOAD: .*neither CAP_BPF nor CAP_SYS_ADMIN.*: run it as root, or with setpriv or setcap\)$/,
+  ];
+  for (const [i, want] of wanted.entries()) assert.match(lines[i] ?? '', want);
 });
 
 const openFds = (): number => readdirSync('/proc/self/fd').length;

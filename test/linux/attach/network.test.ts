@@ -8,8 +8,10 @@ import { once } from 'node:events';
 import { writeSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import { concatBytes } from '../../../src/base/bytes.ts';
 import { LinuxKernel } from '../../../src/linux-kernel.ts';
 import { attachTypes } from '../../../src/uapi/attach-types.ts';
+import { attribute, flags, message, u32s } from '../../../src/user/attach/netlink.ts';
 import type { AttachOptions, Link } from '../../../src/user/index.ts';
 import { assertEventually } from '../../contract/harness.ts';
 import { errnoOf, type Loaded, loadOnly, whereThere } from '../../support/attach.ts';
@@ -117,6 +119,52 @@ describe('XDP', { skip }, () => {
   });
 });
 
+const RTM_NEWLINK = 16;
+const IFLA_IFNAME = 3;
+const IFLA_LINKINFO = 18;
+const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
+const IFLA_NETKIT_PEER_INFO = 1;
+
+/** Makes a pair of netkit devices; the name of the primary one. They end with the sandbox. */
+function makeNetkit(): string {
+  const [primary, peer] = ['skepkit', 'skeppeer'];
+  const anyDevice = u32s(0, 0, 0, 0);
+  const peerInfo = concatBytes([anyDevice, attribute(IFLA_IFNAME, peer)]);
+  const info = [
+    attribute(IFLA_INFO_KIND, 'netkit'),
+    attribute(IFLA_INFO_DATA, [attribute(IFLA_NETKIT_PEER_INFO, peerInfo)]),
+  ];
+  const attributes = [attribute(IFLA_IFNAME, primary), attribute(IFLA_LINKINFO, info)];
+  const more = flags.create | flags.exclusive;
+  new LinuxKernel().sys.netlink(message(RTM_NEWLINK, { record: anyDevice, attributes, more }));
+  bringUp(primary);
+  bringUp(peer);
+  return primary;
+}
+
+const AF_PACKET = 17;
+/** In network order. */
+const ETH_P_IP = 0x0008;
+
+/** Sends a packet out of a device (packet(7)), whoever takes it. */
+function transmit(device: string): void {
+  const libc = libcFunctions({
+    socket: ['int', 'int', 'int'],
+    sendto: ['int', 'void*', 'ulong', 'int', 'void*', 'uint'],
+    close: ['int'],
+  });
+  const socket = libc.socket(AF_PACKET, SOCK_DGRAM, ETH_P_IP);
+  // struct sockaddr_ll: family, protocol, index.
+  const address = new Uint8Array(20);
+  const view = new DataView(address.buffer);
+  view.setUint16(0, AF_PACKET, true);
+  view.setUint16(2, ETH_P_IP, true);
+  view.setInt32(4, new LinuxKernel().sys.resolveTarget('netdev', device), true);
+  libc.sendto(socket, new Uint8Array(64), 64, 0, address, address.length);
+  libc.close(socket);
+}
+
 describe('traffic control', { skip }, () => {
   test('tcx, both ways', (t) =>
     whereThere(t, async () => {
@@ -189,12 +237,18 @@ describe('traffic control', { skip }, () => {
   });
 
   test('netkit wants a device of its kind', (t) =>
-    whereThere(t, () => {
-      const { program, collection } = loadOnly('netkit');
+    whereThere(t, async () => {
+      const { program } = loadOnly('netkit');
       const errno = errnoOf(() => program.attach({ device: 'lo' }));
       // A kernel without netkit has no such device either, and says EINVAL.
       assert.ok(errno === 'ENXIO' || errno === 'EINVAL', errno);
-      collection.close();
+      if (errno === 'EINVAL') return t.skip('this kernel was built without CONFIG_NETKIT');
+      const pair = makeNetkit();
+      await attachedRuns('netkit', {
+        options: { device: pair },
+        fire: () => transmit(pair),
+        type: 'netkit',
+      });
     }));
 });
 
