@@ -10,7 +10,7 @@ import type { ValueType } from '../wasm/index.ts';
 import { type BpfFunction, callTarget, written } from './functions.ts';
 import type { KnownMap } from './lookup.ts';
 import { hasMapFunction, type MapFunction } from './map-functions.ts';
-import { type CallUse, findRegisters, type RegisterInput, type Registers } from './registers.ts';
+import type { CallUse } from './registers.ts';
 
 /** What the parameters of a BPF function are in WebAssembly: r1 … r5; undefined for those that it does not read. */
 export type Signature = readonly (ValueType | undefined)[];
@@ -20,6 +20,8 @@ export interface CallPlan {
   readonly map: KnownMap | undefined;
   /** The slot of the function in r2. */
   readonly callback: number | undefined;
+  /** The register that has the key, where it is not in memory (stack-slots.ts). */
+  readonly key?: number | undefined;
 }
 
 const NOTHING: CallPlan = { map: undefined, callback: undefined };
@@ -78,9 +80,9 @@ const firstArguments = (count: number): number => ((1 << count) - 1) << 1;
 const use = (low: number, upper: number, zeroResult = false): CallUse => ({ low, upper, zeroResult });
 
 /** What a call of a helper reads. */
-export function helperUse(helper: number, { map, callback }: CallPlan): CallUse {
+export function helperUse(helper: number, { map, callback, key }: CallPlan): CallUse {
   const what = mapHelpers.get(helper);
-  if (what === 'lookup' && map !== undefined) return use(0b100, 0, true);
+  if (what === 'lookup' && map !== undefined) return use(key === undefined ? 0b100 : 1 << key, 0, true);
   if (what !== undefined && map !== undefined && hasMapFunction(map.map, what)) {
     if (what === 'reserve') return use(0b1100, 0b1100, true);
     return what === 'update' ? use(0b11100, 0b10000) : use(0b100, 0);
@@ -115,86 +117,4 @@ export function subprogUse(signature: Signature): CallUse {
     if (type === 'i64') upper |= 1 << (i + 1);
   });
   return use(low, upper);
-}
-
-/** All that is known of a function before it is written. */
-export interface Needs {
-  readonly plans: ReadonlyMap<number, CallPlan>;
-  readonly analysis: RegisterInput;
-  readonly registers: Registers;
-  readonly signature: Signature;
-}
-
-const ALL_WIDE: Signature = ['i64', 'i64', 'i64', 'i64', 'i64'];
-
-/** r1 … r5 at the start of a function. */
-function signatureOf({ live, upper }: Registers): Signature {
-  return ALL_WIDE.map((_, i) => {
-    const mask = 1 << (i + 1);
-    if ((live[0]! & mask) === 0) return undefined;
-    return (upper[0]! & mask) === 0 ? 'i32' : 'i64';
-  });
-}
-
-/** By entry. Functions come after those that they call, so that these have their parameters. */
-export function findNeeds(
-  program: RunnableProgram,
-  functions: readonly BpfFunction[],
-  mapAt: (address: number) => KnownMap | undefined,
-): Map<number, Needs> {
-  const { insns, facts } = program;
-  const needs = new Map<number, Needs>();
-  /** Fixed before they could be found: functions that call each other in a circle. */
-  const assumed = new Set<number>();
-  for (const bpf of calleesFirst(functions)) {
-    const plans = planCalls({ insns, callMaps: (slot) => facts?.callMaps.get(slot)?.address }, bpf, mapAt);
-    const analysis: RegisterInput = {
-      insns,
-      bpf,
-      pointers: facts?.pointers,
-      decided: (slot) => facts?.neverJumps.has(slot) === true || facts?.alwaysJumps.has(slot) === true,
-      // The context is an address.
-      zeroAtEntry: bpf.entry === 0 && !isCalled(functions, 0) ? 0b10 : 0,
-      callUse(slot) {
-        const insn = insns[slot];
-        if (insn?.op !== 'call') return subprogUse(ALL_WIDE);
-        if (insn.kind !== 'subprog') return helperUse(insn.imm, planAt(plans, slot));
-        const target = callTarget(program, insn, slot);
-        const known = needs.get(target)?.signature;
-        if (known === undefined) assumed.add(target);
-        return subprogUse(known ?? ALL_WIDE);
-      },
-    };
-    const registers = findRegisters(analysis);
-    const signature = assumed.has(bpf.entry) ? ALL_WIDE : signatureOf(registers);
-    needs.set(bpf.entry, { plans, analysis, registers, signature });
-  }
-  return needs;
-}
-
-const isCalled = (functions: readonly BpfFunction[], entry: number): boolean =>
-  functions.some(({ calls }) => calls.includes(entry));
-
-/** Depth first, by a stack of its own. */
-function calleesFirst(functions: readonly BpfFunction[]): BpfFunction[] {
-  const byEntry = new Map(functions.map((one) => [one.entry, one]));
-  const seen = new Set<number>();
-  const sorted: BpfFunction[] = [];
-  const path: { bpf: BpfFunction; next: number }[] = [];
-  for (const first of functions) {
-    if (seen.has(first.entry)) continue;
-    seen.add(first.entry);
-    path.push({ bpf: first, next: 0 });
-    for (let top = path.at(-1); top !== undefined; top = path.at(-1)) {
-      const entry = top.bpf.calls[top.next++];
-      if (entry === undefined) {
-        sorted.push(top.bpf);
-        path.pop();
-      } else if (!seen.has(entry)) {
-        seen.add(entry);
-        path.push({ bpf: byEntry.get(entry)!, next: 0 });
-      }
-    }
-  }
-  return sorted;
 }

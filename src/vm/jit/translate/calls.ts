@@ -62,10 +62,10 @@ export function writeHelper(
 export function writeDirect(
   frame: Frame,
   shared: Shared,
-  call: { helper: number; known: KnownMap | undefined },
+  call: { helper: number; known: KnownMap | undefined; key: number | undefined },
 ): boolean {
   const { code } = frame;
-  const { helper, known } = call;
+  const { helper, known, key } = call;
   switch (helper) {
     case helpers.get_smp_processor_id.id:
       code.i32(shared.scratch);
@@ -81,7 +81,7 @@ export function writeDirect(
       return true;
     case helpers.map_lookup_elem.id:
       if (known === undefined) return false;
-      writeLookup(frame, shared, known);
+      writeLookup(frame, shared, { known, key });
       return true;
     default: {
       const what = mapHelpers.get(helper);

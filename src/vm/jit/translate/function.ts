@@ -7,6 +7,7 @@
  * never pays for more than it executes, and no run goes on for ever. It is in a local, and in the scratch
  * block while another function has it.
  */
+import { roundUp } from '../../../base/bytes.ts';
 import { Bug, unreachable } from '../../../base/errors.ts';
 import type { Insn } from '../../../isa/insn.ts';
 import { errnos } from '../../../uapi/errno.ts';
@@ -32,15 +33,15 @@ import { type BpfFunction, callTarget } from './functions.ts';
 import { FRAME, FUEL, helperImport, stops } from './layout.ts';
 import { writeAtomic, writeLoad, writeStore } from './memory.ts';
 import {
+  type Live,
   liveAtEnd,
-  liveBefore,
-  lowOf,
   type RegisterInput,
   type Registers,
   slotsOf,
-  upperOf,
+  stepBack,
   zeroAfter,
 } from './registers.ts';
+import type { StackSlots } from './stack-slots.ts';
 
 export interface FunctionInput {
   readonly program: RunnableProgram;
@@ -52,6 +53,7 @@ export interface FunctionInput {
   readonly plans: ReadonlyMap<number, CallPlan>;
   readonly analysis: RegisterInput;
   readonly registers: Registers;
+  readonly slots: StackSlots;
   /** Bytes of the stack, from its top, that may be read before they are written; a multiple of 8. */
   readonly stackDepth: number;
   /** Whether it is the program itself, and not one that it calls. */
@@ -119,7 +121,7 @@ class FunctionWriter {
   private prologue(): void {
     const { bpf, code, shared } = this.input;
     const { frame } = this;
-    if (bpf.usesStack) this.clearStack();
+    if (bpf.usesStack && this.input.slots.memory.length > 0) this.clearStack();
     if (bpf.writesR10) {
       code.get(frame.stack);
       code.i32(STACK_BYTES);
@@ -148,8 +150,11 @@ class FunctionWriter {
   }
 
   private clearStack(): void {
-    const { code, stackDepth } = this.input;
+    const { code, slots } = this.input;
     const { stack } = this.frame;
+    // What the program may use is what lies above its depth, and of that what is in memory.
+    const low = Math.min(...slots.memory.map(({ from }) => from));
+    const stackDepth = Math.min(this.input.stackDepth, roundUp(-Math.max(low, -STACK_BYTES), 8));
     const lowest = STACK_BYTES - stackDepth;
     if (stackDepth >= FILL_FROM) {
       code.get(stack);
@@ -224,20 +229,20 @@ class FunctionWriter {
     const [then, otherwise] = successors;
     frame.enter(registers.live[node]!, this.wideAt(node));
     const slots = slotsOf(analysis, node);
-    const liveAfter: number[] = [];
-    let live = liveAtEnd(analysis, node, registers);
+    const liveAfter: Live[] = [];
+    const live = liveAtEnd(analysis, node, registers);
     for (let i = slots.length - 1; i >= 0; i--) {
-      liveAfter[i] = live;
-      live = liveBefore(analysis, slots[i]!, live);
+      liveAfter[i] = { ...live };
+      stepBack(analysis, slots[i]!, live);
     }
     let zero = registers.zero[node]! | (analysis.pointers?.[start] ?? 0);
     let last: Insn | undefined;
     let known: Known = { zero, zeroAfter: zero, upper: 0 };
     slots.forEach((slot, i) => {
-      const insn = analysis.insns[slot]!;
+      const insn = analysis.insnAt(slot)!;
       const after = zeroAfter(analysis, slot, zero);
-      known = { zero, zeroAfter: after, upper: upperOf(liveAfter[i]!) };
-      if (!isIdle(insn, lowOf(liveAfter[i]!))) this.insn(insn, slot, known);
+      known = { zero, zeroAfter: after, upper: liveAfter[i]!.upper };
+      if (!isIdle(insn, liveAfter[i]!.low)) this.insn(insn, slot, known);
       zero = after;
       last = insn;
     });
@@ -378,7 +383,7 @@ class FunctionWriter {
     }
     const plan = planAt(this.input.plans, slot);
     this.slotMap.push(this.input.code.size, slot);
-    if (writeDirect(this.frame, shared, { helper: insn.imm, known: plan.map })) return;
+    if (writeDirect(this.frame, shared, { helper: insn.imm, known: plan.map, key: plan.key })) return;
     const helper = helperCode(insn.imm);
     if (helper === undefined) throw new Bug(`a call of helper ${insn.imm} was not refused`);
     if (insn.imm === helpers.loop.id && plan.callback !== undefined) {

@@ -47,8 +47,12 @@ export function mapLayout(map: BpfMap, view: DataView): Omit<KnownMap, 'index'> 
   };
 }
 
-/** The key is at r2; the address of the value, or 0, goes into r0. */
-export function writeLookup(frame: Frame, shared: Shared, known: KnownMap): void {
+/** The key is at r2, or in the register `key` where that is given; the address of the value, or 0, goes into r0. */
+export function writeLookup(
+  frame: Frame,
+  shared: Shared,
+  { known, key }: { known: KnownMap; key: number | undefined },
+): void {
   const { code } = frame;
   const { index, array, map } = known;
   if (array === undefined) {
@@ -64,8 +68,12 @@ export function writeLookup(frame: Frame, shared: Shared, known: KnownMap): void
     return;
   }
   const element = frame.temporary('index', 'i32');
-  frame.get32(2);
-  code.access('i32.load');
+  if (key === undefined) {
+    frame.get32(2);
+    code.access('i32.load');
+  } else {
+    frame.get32(key);
+  }
   code.tee(element);
   code.i32(array.maxEntries);
   code.op('i32.lt_u');

@@ -15,7 +15,7 @@ import {
   ModuleBuilder,
   type ValueType,
 } from '../wasm/index.ts';
-import { findNeeds, type Signature } from './call-plan.ts';
+import type { Signature } from './call-plan.ts';
 import type { Shared } from './calls.ts';
 import { type SlotMap, writeFunction } from './function.ts';
 import { functionsOf, mayNestTooDeep } from './functions.ts';
@@ -37,6 +37,7 @@ import {
 } from './layout.ts';
 import { mapLayout } from './lookup.ts';
 import { defineCommit, defineMapFunction } from './map-functions.ts';
+import { findNeeds } from './needs.ts';
 
 /** Limits of every implementation (WebAssembly JavaScript Interface, "Implementation-defined Limits"). */
 const MOST_FUNCTION_BYTES = 7_654_321;

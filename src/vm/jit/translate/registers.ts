@@ -2,13 +2,11 @@
  * What a function needs of its registers: which are read later, whether also their upper halves are, and which are
  * known to have zeros there. So a register can be a 32-bit local where nothing is lost: addresses, results of 32-bit
  * operations, and 64-bit ones of which only the lower half is ever looked at. Registers are bits of masks, r0 the
- * lowest.
+ * lowest; those behind r10 stand for stack slots (stack-slots.ts).
  */
 import type { Insn } from '../../../isa/insn.ts';
 import type { BpfFunction } from './functions.ts';
 
-/** r0 … r10. */
-const ALL = 0x7ff;
 /** r0 … r5, which a call leaves undefined but for r0. */
 const CALLER_SAVED = 0x3f;
 
@@ -21,7 +19,7 @@ export interface CallUse {
 }
 
 export interface RegisterInput {
-  readonly insns: readonly (Insn | undefined)[];
+  insnAt(slot: number): Insn | undefined;
   readonly bpf: BpfFunction;
   /** What the call at a slot reads. */
   callUse(slot: number): CallUse;
@@ -35,27 +33,31 @@ export interface RegisterInput {
 
 export interface Registers {
   /** By block, at its start: registers that are read later, with their upper half, and those where that is zero. */
-  readonly live: Uint16Array;
-  readonly upper: Uint16Array;
-  readonly zero: Uint16Array;
+  readonly live: Int32Array;
+  readonly upper: Int32Array;
+  readonly zero: Int32Array;
 }
 
 const bit = (register: number): number => 1 << register;
 
-/** Live registers in the lower 16 bits, live upper halves in the upper 16. */
-type Live = number;
-const pack = (low: number, upper: number): Live => (low & 0xffff) | (upper << 16);
-export const lowOf = (live: Live): number => live & 0xffff;
-export const upperOf = (live: Live): number => live >>> 16;
+/** What is live at a point; changed in place. */
+export interface Live {
+  /** Registers that are read later. */
+  low: number;
+  /** Those of which the upper half is. */
+  upper: number;
+}
 
-/** Live before an instruction, from what is live after it. */
-export function liveBefore(input: RegisterInput, slot: number, after: Live): Live {
-  const insn = input.insns[slot]!;
-  const low = lowOf(after);
-  const upper = upperOf(after);
+/** Goes back over an instruction, from what is live after it to what is live before. */
+export function stepBack(input: RegisterInput, slot: number, now: Live): Live {
+  const insn = input.insnAt(slot)!;
+  const { low, upper } = now;
   /** Without `dst`; and with `more` registers read, `halves` of them with their upper half. */
-  const live = (dst: number, more: number, halves: number): Live =>
-    pack((low & ~dst) | more | halves, (upper & ~dst) | halves);
+  const live = (dst: number, more: number, halves: number): Live => {
+    now.low = (low & ~dst) | more | halves;
+    now.upper = (upper & ~dst) | halves;
+    return now;
+  };
   switch (insn.op) {
     case 'alu': {
       const dst = bit(insn.dst);
@@ -76,7 +78,7 @@ export function liveBefore(input: RegisterInput, slot: number, after: Live): Liv
     }
     case 'swap': {
       const dst = bit(insn.dst);
-      if (insn.width === 64 && insn.kind === 'le') return after;
+      if (insn.width === 64 && insn.kind === 'le') return now;
       if ((low & dst) === 0) return live(dst, 0, 0);
       return live(dst, dst, insn.width === 64 ? dst : 0);
     }
@@ -105,15 +107,17 @@ export function liveBefore(input: RegisterInput, slot: number, after: Live): Liv
       return live(CALLER_SAVED, use.low, use.upper);
     }
     case 'jmp': {
-      if (input.decided(slot)) return after;
+      if (input.decided(slot)) return now;
       const reads = bit(insn.dst) | ('reg' in insn.src ? bit(insn.src.reg) : 0);
       const lowBits = insn.cond === 'set' && 'imm' in insn.src && insn.src.imm >= 0;
       return live(0, reads, insn.bits === 64 && !lowBits ? reads : 0);
     }
     case 'exit':
-      return pack(bit(0), bit(0));
+      now.low = bit(0);
+      now.upper = bit(0);
+      return now;
     default:
-      return after;
+      return now;
   }
 }
 
@@ -175,7 +179,7 @@ export function aluZero({ alu, dst, src }: Extract<Insn, { op: 'alu' }>, zero: n
 
 /** Registers whose upper half is zero after an instruction, from those before it. */
 export function zeroAfter(input: RegisterInput, slot: number, zero: number): number {
-  const insn = input.insns[slot]!;
+  const insn = input.insnAt(slot)!;
   const after = zeroByItself(input, { insn, slot }, zero);
   // What the verifier knows before the next instruction; a jump may go elsewhere.
   if (insn.op === 'jmp' || insn.op === 'ja' || insn.op === 'mayGoto' || insn.op === 'exit') return after;
@@ -222,7 +226,7 @@ function zeroByItself(
 export function slotsOf(input: RegisterInput, node: number): number[] {
   const { start, end } = input.bpf.blocks[node]!;
   const slots: number[] = [];
-  for (let slot = start; slot < end; slot++) if (input.insns[slot] !== undefined) slots.push(slot);
+  for (let slot = start; slot < end; slot++) if (input.insnAt(slot) !== undefined) slots.push(slot);
   return slots;
 }
 
@@ -238,7 +242,7 @@ export function liveAtEnd(
     low |= found.live[to]!;
     upper |= found.upper[to]!;
   }
-  return pack(low, upper);
+  return { low, upper };
 }
 
 export function findRegisters(input: RegisterInput): Registers {
@@ -246,22 +250,22 @@ export function findRegisters(input: RegisterInput): Registers {
   const { order } = bpf.shape;
   const count = bpf.blocks.length;
   const slots = bpf.blocks.map((_, node) => slotsOf(input, node));
-  const live = new Uint16Array(count);
-  const upper = new Uint16Array(count);
+  const live = new Int32Array(count);
+  const upper = new Int32Array(count);
   for (let changed = true; changed; ) {
     changed = false;
     for (let i = order.length - 1; i >= 0; i--) {
       const node = order[i]!;
-      let now = liveAtEnd(input, node, { live, upper });
+      const now = liveAtEnd(input, node, { live, upper });
       const list = slots[node]!;
-      for (let k = list.length - 1; k >= 0; k--) now = liveBefore(input, list[k]!, now);
-      if (live[node] === lowOf(now) && upper[node] === upperOf(now)) continue;
-      live[node] = lowOf(now);
-      upper[node] = upperOf(now);
+      for (let k = list.length - 1; k >= 0; k--) stepBack(input, list[k]!, now);
+      if (live[node] === now.low && upper[node] === now.upper) continue;
+      live[node] = now.low;
+      upper[node] = now.upper;
       changed = true;
     }
   }
-  const zero = new Uint16Array(count).fill(ALL);
+  const zero = new Int32Array(count).fill(-1);
   zero[0] = input.zeroAtEntry;
   for (let changed = true; changed; ) {
     changed = false;
