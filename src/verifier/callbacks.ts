@@ -8,7 +8,7 @@
 import { mapTypeName } from '../uapi/map-types.ts';
 import { pushAsync, pushBranch } from './branches.ts';
 import { KERNEL } from './btf-objects.ts';
-import { dynptrKinds } from './dynptr.ts';
+import { dynptrKinds, FIRST } from './dynptr.ts';
 import { asyncSleeps } from './effects.ts';
 import type { Env, Subprog } from './env.ts';
 import { checkRange } from './exit.ts';
@@ -60,6 +60,7 @@ export function callBack(env: Env, facts: CallFacts): void {
       enter(env, facts.callback, (caller, callee) => {
         setPointer(callee, regAt(1), regTypes.constDynptr);
         callee.i32[2 * regAt(1) + AUX0] = dynptrKinds.local;
+        callee.i32[2 * regAt(1) + FIRST] = 1;
         callee.i32[2 * regAt(1) + ID] = env.newId();
         callee.copyReg(regAt(2), regAt(3), caller);
       });

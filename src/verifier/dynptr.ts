@@ -7,15 +7,15 @@ import { acquireReference, invalidate, releaseReference } from './references.ts'
 import { forEachReg, setPointer, typeOf, word } from './regs.ts';
 import { fillSlot, forgetSlot, frameAt, type StackPlace, slotIs, stackPlace } from './stack-objects.ts';
 import { type Frame, regAt, SLOT_BYTES, slotKinds, spilledAt } from './state/frame.ts';
-import { AUX0, AUX1, FRAME_NO, ID, REF_OBJ_ID } from './state/layout.ts';
+import { AUX0, AUX1, ID, REF_OBJ_ID } from './state/layout.ts';
 import { baseType, type RegType, regTypes, typeFlags } from './state/reg-types.ts';
 
 /** In AUX0 of a dynptr's slots, and of a const dynptr's register; enum bpf_dynptr_type. */
 export const dynptrKinds = { local: 1, ringbuf: 2, skb: 3, xdp: 4, skbMeta: 5 } as const;
 export type DynptrKind = (typeof dynptrKinds)[keyof typeof dynptrKinds];
 
-/** In a dynptr's slots, the word of a register's frame says which of the two is the first. */
-const FIRST = FRAME_NO;
+/** In a dynptr's slots: which of the two is the first. The log takes it for an id of the dynptr's. */
+export const FIRST = AUX1;
 const SLOTS = 2;
 export const DYNPTR_BYTES = SLOTS * SLOT_BYTES;
 

@@ -3,7 +3,9 @@ import { helperProtos } from '../uapi/helper-protos.ts';
 import { type HelperName, helperName } from '../uapi/helpers.ts';
 import type { Env } from './env.ts';
 import { findKfunc } from './kfuncs.ts';
-import { forEachReg, isPacketOrEnd, setNotInit, setScalar, typeOf } from './regs.ts';
+import { invalidate } from './references.ts';
+import { forEachReg, isPacketOrEnd, typeOf } from './regs.ts';
+import { baseType, regTypes, typeFlags } from './state/reg-types.ts';
 
 /** bpf_helper_changes_pkt_data */
 const changers: ReadonlySet<HelperName> = new Set([
@@ -96,11 +98,14 @@ export function markSubprogChangesPacket(env: Env, slot: number): void {
   if (subprog !== undefined) subprog.changesPacket = true;
 }
 
+/** Memory that is part of a packet, by a dynptr over it. */
+const packetSlices = typeFlags.dynptrSkb | typeFlags.dynptrXdp | typeFlags.dynptrSkbMeta;
+
 /** clear_all_pkt_pointers */
 export function forgetPackets(env: Env): void {
   forEachReg(env.state, (frame, r) => {
-    if (!isPacketOrEnd(typeOf(frame, r))) return;
-    if (env.allowLeaks) setScalar(frame, r);
-    else setNotInit(frame, r);
+    const type = typeOf(frame, r);
+    const isSlice = baseType(type) === regTypes.mem && (type & packetSlices) !== 0;
+    if (isPacketOrEnd(type) || isSlice) invalidate(env, frame, r);
   });
 }

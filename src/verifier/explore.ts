@@ -169,7 +169,7 @@ function step(env: Env): Outcome {
     insn.op === 'store' ||
     insn.op === 'storeRelease' ||
     insn.op === 'atomic' ||
-    (insn.op === 'call' && insn.kind === 'kfunc');
+    (insn.op === 'call' && (insn.kind === 'kfunc' || (insn.kind === 'helper' && makesDynptr(insn.imm))));
   if (stores) env.stackLiveness.begin();
   if (insn.op === 'exit') return doExit(env);
   doInsn(env, insn);
@@ -185,6 +185,11 @@ function step(env: Env): Outcome {
   }
   env.insn += insn.op === 'ldimm64' ? 2 : 1;
   return 'on';
+}
+
+/** Helpers that begin or end a dynptr, which takes slots of the stack whole. */
+function makesDynptr(id: number): boolean {
+  return id >= helpers.dynptr_from_mem.id && id <= helpers.ringbuf_discard_dynptr.id;
 }
 
 function isJumpClass(insn: Insn): boolean {

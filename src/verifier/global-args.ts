@@ -8,7 +8,7 @@ import { SkepError } from '../base/errors.ts';
 import { type Btf, type BtfType, resolvedType, resolveModifiers, sizeOf } from '../btf/index.ts';
 import type { Errno } from '../uapi/errno.ts';
 import { KERNEL, kindText } from './btf-objects.ts';
-import { dynptrKinds } from './dynptr.ts';
+import { dynptrKinds, FIRST } from './dynptr.ts';
 import { processDynptr } from './dynptr-args.ts';
 import { type Env, Rejection, type Subprog } from './env.ts';
 import { checkStructArg } from './helper-args.ts';
@@ -16,7 +16,7 @@ import { checkMemory, checkOffset } from './helper-memory.ts';
 import { contextStruct, projections } from './kfunc-kinds.ts';
 import { isNull, isScalar, setPointer, setScalar, typeOf } from './regs.ts';
 import { regAt } from './state/frame.ts';
-import { AUX0, AUX1, FRAME_NO, ID } from './state/layout.ts';
+import { AUX0, AUX1, ID } from './state/layout.ts';
 import { mayBeNull, type RegType, regTypes, typeFlags } from './state/reg-types.ts';
 
 export type GlobalArg =
@@ -230,7 +230,7 @@ export function setGlobalArgs(env: Env, args: readonly GlobalArg[]): void {
         setPointer(file, r, regTypes.constDynptr);
         file.i32[w + ID] = env.newId();
         file.i32[w + AUX0] = dynptrKinds.local;
-        file.i32[w + FRAME_NO] = 1;
+        file.i32[w + FIRST] = 1;
         return;
       case 'mem':
         setPointer(file, r, regTypes.mem | arg.flags);

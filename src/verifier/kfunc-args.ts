@@ -76,7 +76,7 @@ function checkArg(env: Env, call: KfuncCall, parameter: Parameter): PointerKind 
     return env.reject('EINVAL', `Unrecognized arg#${parameter.index} type ${kindText(type)}`);
   }
   const file = env.frame;
-  const wantsTrust = has(call, 'trustedArgs') || has(call, 'rcu');
+  const wantsTrust = has(call, 'trustedArgs') || has(call, 'release') || has(call, 'rcu');
   if (wantsTrust && (isNull(file, r) || mayBeNull(typeOf(file, r))) && !hasSuffix(parameter, '__nullable')) {
     env.reject('EACCES', `Possibly NULL pointer passed to trusted arg${parameter.index}`);
   }

@@ -8,7 +8,7 @@ import { helperAllowed } from '../uapi/helper-access.ts';
 import { helperProto } from '../uapi/helper-protos.ts';
 import { helperName } from '../uapi/helpers.ts';
 import type { Env } from './env.ts';
-import { findKfunc, kfuncArgs } from './kfuncs.ts';
+import { findKfunc, kfuncArgs, mayCall } from './kfuncs.ts';
 import { NONE } from './successors.ts';
 
 const ALL = 0x3ff;
@@ -113,7 +113,7 @@ function useDefRaw({ opcode, dst, src }: RawInsn, into: UseDef): void {
 function callArgs(env: Env, insn: Extract<Insn, { op: 'call' }>): number {
   if (insn.kind === 'helper') return helperArgs(env, insn.imm);
   const kfunc = insn.kind === 'kfunc' ? findKfunc(env, insn.imm) : undefined;
-  return kfunc === undefined ? CALLER_SAVED & ~R0 : ((1 << kfuncArgs(kfunc)) - 1) << 1;
+  return kfunc === undefined || !mayCall(env, kfunc) ? CALLER_SAVED & ~R0 : ((1 << kfuncArgs(kfunc)) - 1) << 1;
 }
 
 /** r1 … rn for a helper of n arguments that the program may call. */

@@ -177,6 +177,8 @@ export function checkMem(env: Env, use: MemoryUse): void {
   if (use.write && (type & typeFlags.rdonly) !== 0) {
     env.reject('EACCES', `R${use.reg} cannot write into ${regTypeName(type)}`);
   }
+  // Reads through it are of whatever is there, faults and all.
+  if ((type & typeFlags.untrusted) !== 0) return;
   const off = use.off + word(env.frame, r, OFF);
   checkRegion(env, {
     reg: use.reg,

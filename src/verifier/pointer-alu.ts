@@ -17,7 +17,7 @@ import {
 } from './speculation.ts';
 import { type Frame, regAt } from './state/frame.ts';
 import { AUX0, ID, OFF, SMAX, SMIN, TNUM_VALUE, TYPE, UMAX, UMIN } from './state/layout.ts';
-import { baseType, mayBeNull, type RegType, regTypeName, regTypes } from './state/reg-types.ts';
+import { baseType, mayBeNull, type RegType, regTypeName, regTypes, typeFlags } from './state/reg-types.ts';
 
 /** A scratch register of env.fake: an immediate. */
 export const IMM = regAt(0);
@@ -112,6 +112,11 @@ export function doPointer(env: Env, insn: AluInsn, math: PointerMath): void {
   }
   checkPointerOp(env, insn, { known, smin });
   const type = typeOf(fake, POINTER);
+  // What is read through it may be anything, so where it points does not matter.
+  if (baseType(type) === regTypes.mem && (type & typeFlags.untrusted) !== 0) {
+    if (reversed) copyReg({ file: frame, r: dst }, fake, POINTER);
+    return;
+  }
   const off = fake.i32[2 * POINTER + OFF] as number;
   checkSane(env, type, { file: fake, r: OFFSET, off: fake.i32[2 * OFFSET + OFF] as number });
   checkSane(env, type, { file: fake, r: POINTER, off });

@@ -3,6 +3,7 @@
  * and the stack; ids only need to be related in the same way, for which pairs of them are remembered.
  */
 import { rangeWithin, tnumIn } from './domain/index.ts';
+import { FIRST } from './dynptr.ts';
 import type { Env } from './env.ts';
 import { ID_MOVED } from './log/index.ts';
 import { isScalar, setScalar } from './regs.ts';
@@ -188,7 +189,7 @@ export class Comparison {
   private dynptr(old: Frame, cur: Frame, r: number): boolean {
     const a = old.i32;
     const b = cur.i32;
-    if (a[2 * r + AUX0] !== b[2 * r + AUX0] || a[2 * r + FRAME_NO] !== b[2 * r + FRAME_NO]) return false;
+    if (a[2 * r + AUX0] !== b[2 * r + AUX0] || a[2 * r + FIRST] !== b[2 * r + FIRST]) return false;
     return this.ids(a[2 * r + REF_OBJ_ID] as number, b[2 * r + REF_OBJ_ID] as number);
   }
 
