@@ -24,7 +24,6 @@ export function pushAsync(
   const state = new State();
   state.frames.push(at.frame);
   state.sleepable = at.sleepable;
-  state.firstInsn = at.insn;
   env.pending.push({ state, insn: at.insn, prevInsn: env.insn, logLength: env.log.length });
   if (env.pending.length > MAX_PENDING) {
     env.reject('E2BIG', `The sequence of ${env.pending.length} jumps is too complex for async cb.`);

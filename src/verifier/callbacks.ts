@@ -44,7 +44,7 @@ export function callBack(env: Env, facts: CallFacts): void {
       later(env, {
         subprog: facts.callback,
         results: [0, 0],
-        fill: elementOf(word(env.frame, regAt(1), AUX0)),
+        fill: elementOf(1),
       });
       return;
     case 'find_vma':
@@ -69,7 +69,7 @@ export function callBack(env: Env, facts: CallFacts): void {
       const map = mapOf(env, facts.map);
       enter(env, facts.callback, (caller, callee) => {
         callee.copyReg(regAt(1), regAt(1), caller);
-        setElement(callee, { key: 2, value: 3, map });
+        setElement(callee, { key: 2, value: 3, map, uid: 0 });
         callee.copyReg(regAt(4), regAt(3), caller);
       });
     }
@@ -78,6 +78,7 @@ export function callBack(env: Env, facts: CallFacts): void {
 
 /** … of a kernel function. */
 export function callBackKfunc(env: Env, call: KfuncCall): void {
+  (env.subprogs[call.callback] as Subprog).isCallback = true;
   const { name } = call.kfunc;
   const { callback: subprog, root } = call;
   if (name === 'bpf_rbtree_add_impl') {
@@ -91,26 +92,33 @@ export function callBackKfunc(env: Env, call: KfuncCall): void {
     return;
   }
   const isWork = name.startsWith('bpf_task_work');
-  const map = word(env.frame, regAt(isWork ? 3 : 1), AUX0);
-  later(env, { subprog, results: isWork ? [-(2 ** 31), 2 ** 31 - 1] : [0, 0], fill: elementOf(map) });
+  later(env, {
+    subprog,
+    results: isWork ? [-(2 ** 31), 2 ** 31 - 1] : [0, 0],
+    fill: elementOf(isWork ? 3 : 1),
+  });
 }
 
-function setElement(callee: Frame, at: { key: number; value: number; map: number }): void {
+function setElement(callee: Frame, at: { key: number; value: number; map: number; uid: number }): void {
   for (const [reg, type] of [
     [at.key, regTypes.mapKey],
     [at.value, regTypes.mapValue],
   ] as const) {
     setPointer(callee, regAt(reg), type);
     callee.i32[2 * regAt(reg) + AUX0] = at.map;
+    callee.i32[2 * regAt(reg) + AUX1] = at.uid;
   }
 }
 
-/** The map, and the key and value of the element that holds the timer. */
-function elementOf(map: number): Fill {
-  return (_caller, callee) => {
+/** The map that a register of the caller's is, or is a value of, and the key and value of an element. */
+function elementOf(owner: number): Fill {
+  return (caller, callee) => {
+    const map = word(caller, regAt(owner), AUX0);
+    const uid = word(caller, regAt(owner), AUX1);
     setPointer(callee, regAt(1), regTypes.constMapPtr);
     callee.i32[2 * regAt(1) + AUX0] = map;
-    setElement(callee, { key: 2, value: 3, map });
+    callee.i32[2 * regAt(1) + AUX1] = uid;
+    setElement(callee, { key: 2, value: 3, map, uid });
   };
 }
 
@@ -180,6 +188,7 @@ function later(env: Env, call: Later): void {
   callee.inAsyncCallback = true;
   callee.results = call.results;
   call.fill(env.frame, callee);
+  env.touchAll();
   pushAsync(env, { frame: callee, insn: subprog.start, sleepable: asyncSleeps(env, env.insn) });
 }
 

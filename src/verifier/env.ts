@@ -28,6 +28,7 @@ import { Log, SourceLines } from './log/index.ts';
 import { Loops } from './loops.ts';
 import { StackLiveness } from './stack-liveness.ts';
 import { Frame, MAX_STACK } from './state/frame.ts';
+import type { RegType } from './state/reg-types.ts';
 import { type HistoryEntry, State } from './state/state.ts';
 import type { MapFacts, VerifierInput } from './types.ts';
 
@@ -70,7 +71,9 @@ export interface Subprog {
 export type WideLoad =
   | { readonly kind: 'map'; readonly map: number }
   | { readonly kind: 'value'; readonly map: number; readonly offset: number }
-  | { readonly kind: 'func'; readonly subprog: number };
+  | { readonly kind: 'func'; readonly subprog: number }
+  /** A variable of the kernel: memory of a size, or a pointer to a type. */
+  | { readonly kind: 'variable'; readonly type: RegType; readonly typeId: number; readonly size: number };
 
 /** A branch that is still to be explored. */
 export interface Pending {
@@ -115,6 +118,7 @@ export class Env {
   target: AttachTarget | undefined;
   lines: SourceLines | undefined;
   readonly maps: MapFacts[] = [];
+  private readonly innerMaps = new Map<MapFacts, MapFacts>();
   /** Those of `maps` that the program names; inner maps come after them. */
   namedMaps = 0;
   readonly wideLoads = new Map<number, WideLoad>();
@@ -286,7 +290,12 @@ export class Env {
 
   /** The index of the map that a map of maps holds. */
   innerMap(map: MapFacts): number {
-    const inner = map.innerMap as MapFacts;
+    // What is found in a map of maps has no name of its own.
+    let inner = this.innerMaps.get(map);
+    if (inner === undefined) {
+      inner = { ...(map.innerMap as MapFacts), name: '' };
+      this.innerMaps.set(map, inner);
+    }
     const known = this.maps.indexOf(inner);
     return known >= 0 ? known : this.maps.push(inner) - 1;
   }

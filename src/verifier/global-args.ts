@@ -6,6 +6,7 @@
 
 import { SkepError } from '../base/errors.ts';
 import { type Btf, type BtfType, resolvedType, resolveModifiers, sizeOf } from '../btf/index.ts';
+import { attachTypes } from '../uapi/attach-types.ts';
 import type { Errno } from '../uapi/errno.ts';
 import { KERNEL, kindText } from './btf-objects.ts';
 import { dynptrKinds, FIRST } from './dynptr.ts';
@@ -132,7 +133,9 @@ function describePointer(of: Describing, param: PointerParam): GlobalArg | BadAr
   const to = resolvedType(btf, target);
   const alone = (tag: Tag): boolean => tags.size === 1 && tags.has(tag);
   if (tags.has('ctx') || isContext(env, btf, target)) {
-    return tags.size > 0 && !alone('ctx') ? bad(`arg#${index} ${CLASH}`) : { kind: 'ctx' };
+    if (tags.size > 0 && !alone('ctx')) return bad(`arg#${index} ${CLASH}`);
+    const message = tags.has('ctx') ? wrongContext(env, btf, target) : undefined;
+    return message === undefined ? { kind: 'ctx' } : bad(`arg#${index} ${message}`);
   }
   if (to.kind === 'struct' && to.name === 'bpf_dynptr') {
     return tags.size > 0 ? bad(`arg#${index} ${CLASH}`) : { kind: 'dynptr' };
@@ -200,9 +203,48 @@ function kernelType(of: Describing, param: PointerParam): number | BadArgs {
 function isContext(env: Env, btf: Btf, target: number): boolean {
   const name = contextStruct(env.progType);
   const type = btf.type(resolveModifiers(btf, target));
-  if (env.progType === 'kprobe') return typedefName(btf, target) === 'bpf_user_pt_regs_t';
+  if (env.progType === 'kprobe') {
+    return (
+      typedefName(btf, target) === 'bpf_user_pt_regs_t' || (type.kind === 'struct' && type.name === 'pt_regs')
+    );
+  }
   if (type.kind !== 'struct' || name === undefined) return false;
   return type.name === name || projections[name] === type.name;
+}
+
+/** Why a pointer to that type may not be tagged as the context (btf_validate_prog_ctx_type). */
+function wrongContext(env: Env, btf: Btf, target: number): string | undefined {
+  const type = resolvedType(btf, target);
+  if (type.kind === 'void') return undefined;
+  const registers = env.progType === 'kprobe' || env.progType === 'perf_event';
+  if (registers && typedefName(btf, target) === 'bpf_user_pt_regs_t') return undefined;
+  if (type.name === '') return "type doesn't have a name";
+  const isStruct = type.kind === 'struct' || type.kind === 'union';
+  if (registers && isStruct && type.name === 'pt_regs') return undefined;
+  const isWord = type.kind === 'int' && type.size === 8;
+  switch (env.progType) {
+    case 'tracepoint':
+    case 'syscall':
+    case 'ext':
+      return undefined;
+    case 'raw_tracepoint':
+    case 'raw_tracepoint_writable':
+    case 'lsm':
+    case 'struct_ops':
+      if (isWord) return undefined;
+      break;
+    case 'tracing':
+      if (env.attachType === attachTypes.trace_iter.id) {
+        if (isStruct && type.name.startsWith('bpf_iter__')) return undefined;
+      } else if (isWord) return undefined;
+      if (isStruct && type.name === 'bpf_raw_tracepoint_args') return undefined;
+      break;
+    default:
+      break;
+  }
+  const name = contextStruct(env.progType);
+  if (name === undefined || name === 'bpf_user_pt_regs_t') return 'should be void pointer';
+  return isStruct && type.name === name ? undefined : `should be \`struct ${name} *\``;
 }
 
 function typedefName(btf: Btf, id: number): string {

@@ -379,6 +379,7 @@ function setResult(env: Env, kind: ReturnKind, facts: ResultFacts): void {
   if (kind === 'mapValue' || kind === 'mapValueOrNull') {
     const map = env.map(facts.map);
     frame.i32[w + AUX0] = facts.map;
+    frame.i32[w + AUX1] = facts.mapUid;
     // A constant index within an array always finds its element.
     const elided = facts.helper === 'map_lookup_elem' && isArrayMap(map);
     if (elided && facts.constKey >= 0n && facts.constKey < BigInt(map.maxEntries)) {

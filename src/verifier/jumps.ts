@@ -22,11 +22,12 @@ import { markNotNull, markNull } from './null.ts';
 import { matchPackets } from './packet-ranges.ts';
 import { markPrecise } from './precision.ts';
 import { printChanges } from './print.ts';
-import { copyReg, isNonNull, isPacketOrEnd, isScalar, setKnownImm, setScalar, typeOf, word } from './regs.ts';
+import { copyReg, isPacketOrEnd, isScalar, setKnownImm, setScalar, typeOf, word } from './regs.ts';
 import { type Frame, regAt } from './state/frame.ts';
 import { AUX0, ID, TNUM_VALUE } from './state/layout.ts';
 import { baseType, mayBeNull, regTypes } from './state/reg-types.ts';
 import { historyFlags, type LinkedReg, type State } from './state/state.ts';
+import { isNonNull } from './trust.ts';
 
 type Jump = Extract<Insn, { op: 'jmp' }>;
 
@@ -101,11 +102,15 @@ function isTaken(env: Env, insn: Jump): Taken {
   if (leftScalar && rightScalar) return branchTaken(fake, LEFT, RIGHT, insn);
   if (!leftScalar && !rightScalar) return -1;
   // One pointer: only a comparison with zero can be decided.
-  const pointer = leftScalar ? right : left;
   const scalar = leftScalar ? LEFT : RIGHT;
   const known = insn.bits === 32 ? isConst32(fake, scalar) : isConst(fake, scalar);
   const mask = insn.bits === 32 ? 0xffff_ffffn : 0xffff_ffff_ffff_ffffn;
-  if (!known || ((fake.u64[scalar + TNUM_VALUE] as bigint) & mask) !== 0n || !isNonNull(pointer)) return -1;
+  if (
+    !known ||
+    ((fake.u64[scalar + TNUM_VALUE] as bigint) & mask) !== 0n ||
+    !isNonNull(fake, leftScalar ? RIGHT : LEFT)
+  )
+    return -1;
   if (insn.cond === 'eq') return 0;
   return insn.cond === 'ne' ? 1 : -1;
 }

@@ -46,13 +46,15 @@ function setPointerResult(env: Env, call: KfuncCall, btf: Btf): void {
     } else setMemory(env, call, { btf, ...target });
   }
   const { frame } = env;
-  if (has(call, 'retNull')) {
+  const mayFail =
+    has(call, 'retNull') && !(call.kfunc.name === 'bpf_refcount_acquire_impl' && call.ownsObject);
+  if (mayFail) {
     frame.i32[W0 + TYPE] = (frame.i32[W0 + TYPE] as number) | typeFlags.maybeNull;
     frame.i32[W0 + ID] = env.newId();
   }
   if (has(call, 'acquire')) {
     const id = acquireReference(env);
-    if (has(call, 'retNull')) frame.i32[W0 + ID] = id;
+    if (mayFail) frame.i32[W0 + ID] = id;
     frame.i32[W0 + REF_OBJ_ID] = id;
   } else if (target.type.name === 'bpf_rb_node' || target.type.name === 'bpf_list_node') {
     setNonOwning(env, frame, R0);

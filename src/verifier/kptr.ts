@@ -124,7 +124,7 @@ function loadedFlags(env: Env, field: Field, ref: TypeRef): RegType {
   if (!safe || !inRcu(env)) return typeFlags.maybeNull | typeFlags.untrusted;
   const flags = typeFlags.maybeNull | typeFlags.rcu;
   if (field.kind === 'percpuKptr') return flags | typeFlags.percpu;
-  return isKernel ? flags : flags | typeFlags.alloc;
+  return isKernel ? flags : flags | typeFlags.alloc | typeFlags.nonOwnRef;
 }
 
 /** A register may be put where a kernel pointer is. */

@@ -113,7 +113,9 @@ function useDefRaw({ opcode, dst, src }: RawInsn, into: UseDef): void {
 function callArgs(env: Env, insn: Extract<Insn, { op: 'call' }>): number {
   if (insn.kind === 'helper') return helperArgs(env, insn.imm);
   const kfunc = insn.kind === 'kfunc' ? findKfunc(env, insn.imm) : undefined;
-  return kfunc === undefined || !mayCall(env, kfunc) ? CALLER_SAVED & ~R0 : ((1 << kfuncArgs(kfunc)) - 1) << 1;
+  return kfunc === undefined || !mayCall(env, kfunc)
+    ? CALLER_SAVED & ~R0
+    : ((1 << kfuncArgs(kfunc)) - 1) << 1;
 }
 
 /** r1 … rn for a helper of n arguments that the program may call. */

@@ -96,6 +96,11 @@ export function doWideLoad(env: Env, insn: InsnOf<'ldimm64'>): void {
     frame.i32[2 * r + AUX0] = load.subprog;
     return;
   }
+  if (load.kind === 'variable') {
+    setPointer(frame, r, load.type);
+    frame.i32[2 * r + AUX0] = load.typeId === 0 ? load.size : load.typeId;
+    return;
+  }
   if (load.kind === 'value' && env.map(load.map).type === mapTypes.arena.id) {
     setScalar(frame, r);
     return;

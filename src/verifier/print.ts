@@ -53,6 +53,7 @@ function wideLoadText(env: Env, slot: number): string | undefined {
   if (load === undefined) return undefined;
   if (!env.allowLeaks) return '0x0';
   if (load.kind === 'func') return `0x${env.raw(slot).imm.toString(16)}`;
+  if (load.kind === 'variable') return '0x0';
   const map = env.map(load.map);
   const address = load.kind === 'map' ? map.address : (map.valueAddress ?? map.address) + load.offset;
   return `0x${address.toString(16)}`;

@@ -5,7 +5,7 @@
 import { isConst, setConst, setImm, setUnknown } from './domain/index.ts';
 import { FP, Frame, regAt, SLOT_BYTES, slotKinds, spilledAt } from './state/frame.ts';
 import { FRAME_NO, REG_QWORDS, type RegFile, SPARE, TNUM_VALUE, TYPE, UMAX } from './state/layout.ts';
-import { baseType, mayBeNull, type RegType, regTypes, typeFlags, typeFlagsOf } from './state/reg-types.ts';
+import { type RegType, regTypes } from './state/reg-types.ts';
 import type { State } from './state/state.ts';
 
 export function typeOf(file: RegFile, r: number): RegType {
@@ -98,24 +98,6 @@ export function widthOf(file: RegFile, r: number): number {
 /** Whether at most the low `bits` bits may be set. */
 export function fitsBits(file: RegFile, r: number, bits: number): boolean {
   return bits >= 64 || (file.u64[r + UMAX] as bigint) < 1n << BigInt(bits);
-}
-
-/** A pointer that is never zero (reg_not_null). */
-export function isNonNull(type: RegType): boolean {
-  if (mayBeNull(type)) return false;
-  switch (baseType(type)) {
-    case regTypes.socket:
-    case regTypes.tcpSock:
-    case regTypes.mapValue:
-    case regTypes.mapKey:
-    case regTypes.sockCommon:
-    case regTypes.constMapPtr:
-      return true;
-    case regTypes.mem:
-      return (typeFlagsOf(type) & typeFlags.untrusted) === 0;
-    default:
-      return false;
-  }
 }
 
 export function copyReg(to: { file: RegFile; r: number }, file: RegFile, r: number): void {

@@ -2,10 +2,12 @@
  * Instructions that name kernel objects: every two-slot load is tied to its map (resolve_pseudo_ldimm64), and
  * opcodes that do not exist are refused. In Linux's order: slot by slot, before control flow is looked at.
  */
+import { type Btf, resolveModifiers, sizeOf } from '../btf/index.ts';
 import type { Insn, InvalidInsn } from '../isa/index.ts';
 import { type MapTypeName, mapTypeName, mapTypes } from '../uapi/map-types.ts';
-import type { Env } from './env.ts';
+import type { Env, WideLoad } from './env.ts';
 import { mapFields } from './fields.ts';
+import { regTypes, typeFlags } from './state/reg-types.ts';
 import type { MapFacts } from './types.ts';
 
 const WIDE_LOAD = 0x18;
@@ -61,7 +63,8 @@ function resolveLoad(env: Env, slot: number): void {
   }
   if (raw.src === SRC_NUMBER) return;
   if (raw.src === SRC_BTF_ID) {
-    env.reject('EINVAL', `ldimm64 unable to resolve ksym by BTF id ${raw.imm}`);
+    env.wideLoads.set(slot, kernelSymbol(env, raw.imm, second.imm));
+    return;
   }
   if (raw.src === SRC_FUNC) {
     env.wideLoads.set(slot, { kind: 'func', subprog: env.subprogStarting(slot + raw.imm + 1) });
@@ -109,6 +112,44 @@ function addArena(env: Env): void {
     env.reject('EPERM', 'CAP_BPF and CAP_PERFMON are required to use arena');
   }
   env.hasArena = true;
+}
+
+/** What a BTF id in a load stands for: a variable of the kernel, or a function (check_pseudo_btf_id). */
+function kernelSymbol(env: Env, id: number, fd: number): WideLoad {
+  const { kernel } = env.types;
+  if (fd !== 0)
+    return env.reject('EBADF', `ldimm64 specifies an fd of a module's BTF, ${fd}, which is not open`);
+  if (kernel === undefined) {
+    return env.reject('EINVAL', 'a variable of the kernel is named, and no types of a kernel were given');
+  }
+  if (id <= 0 || id >= kernel.typeCount) {
+    return env.reject('ENOENT', `ldimm64 insn specifies invalid btf_id ${id}.`);
+  }
+  const type = kernel.type(id);
+  if (type.kind !== 'var' && type.kind !== 'func') {
+    return env.reject('EINVAL', `pseudo btf_id ${id} in ldimm64 isn't KIND_VAR or KIND_FUNC`);
+  }
+  const memory = { kind: 'variable', type: regTypes.mem | typeFlags.rdonly, typeId: 0, size: 0 } as const;
+  if (type.kind === 'func') return memory;
+  if (env.input.hasVariable?.(type.name) !== true) {
+    return env.reject('ENOENT', `ldimm64 failed to find the address for kernel symbol '${type.name}'.`);
+  }
+  const typeId = resolveModifiers(kernel, type.type);
+  if (isPerCpu(kernel, id)) {
+    return { kind: 'variable', type: regTypes.btfId | typeFlags.percpu, typeId, size: 0 };
+  }
+  const kind = kernel.kind(typeId);
+  if (kind === 'struct' || kind === 'union')
+    return { kind: 'variable', type: regTypes.btfId, typeId, size: 0 };
+  return { ...memory, size: sizeOf(kernel, typeId) };
+}
+
+const PER_CPU = '.data..percpu';
+
+function isPerCpu(kernel: Btf, variable: number): boolean {
+  const id = kernel.find(PER_CPU, 'datasec');
+  const section = id === undefined ? undefined : kernel.type(id);
+  return section?.kind === 'datasec' && section.variables.some(({ type }) => type === variable);
 }
 
 /** The index of a map, which is checked against the program when it is first named. */

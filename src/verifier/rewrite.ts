@@ -6,7 +6,8 @@ export function rewrite(env: Env): (Insn | undefined)[] {
   return env.insns.map((insn, slot) => {
     if (insn === undefined || insn.op === 'invalid' || env.seen[slot] === 0) return undefined;
     const load = env.wideLoads.get(slot);
-    if (insn.op !== 'ldimm64' || load === undefined || load.kind === 'func') return insn;
+    if (insn.op !== 'ldimm64' || load === undefined || load.kind === 'func' || load.kind === 'variable')
+      return insn;
     const map = env.map(load.map);
     const address = load.kind === 'map' ? map.address : (map.valueAddress ?? map.address) + load.offset;
     return {

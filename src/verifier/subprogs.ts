@@ -132,15 +132,22 @@ function checkBounds(env: Env, subprog: Subprog, slot: number): void {
   }
 }
 
+interface Call {
+  readonly slot: number;
+  readonly callee: number;
+  /** By an instruction, and not by a helper that is given its address. */
+  readonly direct: boolean;
+}
+
 /** The subprograms that a subprogram calls, by slot of the call. */
-function callsOf(env: Env): (readonly { slot: number; callee: number }[])[] {
+function callsOf(env: Env): (readonly Call[])[] {
   return env.subprogs.map((subprog) => {
-    const calls: { slot: number; callee: number }[] = [];
+    const calls: Call[] = [];
     for (let slot = subprog.start; slot < subprog.end; slot++) {
       const raw = env.raw(slot);
       const isFunc = raw.opcode === WIDE_LOAD && raw.src === SRC_FUNC;
       if (!isFunc && (raw.opcode !== CALL || raw.src !== SRC_SUBPROG)) continue;
-      calls.push({ slot, callee: env.subprogStarting(slot + raw.imm + 1) });
+      calls.push({ slot, callee: env.subprogStarting(slot + raw.imm + 1), direct: !isFunc });
     }
     return calls;
   });
@@ -180,7 +187,14 @@ export function checkStackDepth(env: Env): void {
     const memo = known[index];
     if (memo !== undefined && fits(memo, depth, frame)) return memo;
     let below: Below = { depth: own, frames: 1, tailCall: subprog.hasTailCall };
-    for (const { callee } of calls[index] as readonly { callee: number }[]) {
+    for (const { slot, callee, direct } of calls[index] as readonly Call[]) {
+      if (direct && callee === env.exceptionCallback) {
+        // Linux ends this line with the next one's text.
+        env.write(`insn ${slot} cannot call exception cb directly`);
+        env.fail('EINVAL');
+      }
+      // What a timer calls runs on a stack of its own.
+      if (!direct && env.subprogs[callee]?.isAsync === true) continue;
       const next = frame + 1;
       if (next >= MAX_FRAMES) env.reject('E2BIG', `the call stack of ${next} frames is too deep !`);
       const under = walk(callee, depth + own, next);
@@ -194,9 +208,32 @@ export function checkStackDepth(env: Env): void {
     known[index] = below;
     return below;
   };
+  checkThrows(env, calls);
   env.subprogs.forEach((subprog, index) => {
     if (index === 0 || subprog.isGlobal || subprog.isAsync) walk(index, 0, 0);
   });
+}
+
+/** Nothing that a helper calls back may throw: the helper would be left in the middle. */
+function checkThrows(env: Env, calls: readonly (readonly Call[])[]): void {
+  const inCallback = new Set<number>();
+  const add = (index: number): void => {
+    if (inCallback.has(index)) return;
+    inCallback.add(index);
+    for (const { callee } of calls[index] ?? []) add(callee);
+  };
+  env.subprogs.forEach((subprog, index) => {
+    if (subprog.isCallback) add(index);
+  });
+  for (const index of inCallback) {
+    const { start, end } = env.subprogs[index] as Subprog;
+    for (let slot = start; slot < end; slot++) {
+      const raw = env.raw(slot);
+      if (raw.opcode !== CALL || raw.src !== SRC_KFUNC || findKfunc(env, raw.imm)?.name !== 'bpf_throw')
+        continue;
+      env.reject('EINVAL', `bpf_throw kfunc (insn ${slot}) cannot be called from callback subprog ${index}`);
+    }
+  }
 }
 
 function fits(below: Below, depth: number, frame: number): boolean {

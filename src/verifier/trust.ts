@@ -5,7 +5,7 @@
 import type { Env } from './env.ts';
 import { typeOf, word } from './regs.ts';
 import { REF_OBJ_ID, type RegFile } from './state/layout.ts';
-import { baseType, type RegType, regTypes, typeFlags, typeFlagsOf } from './state/reg-types.ts';
+import { baseType, mayBeNull, type RegType, regTypes, typeFlags, typeFlagsOf } from './state/reg-types.ts';
 
 /** BPF_REG_TRUSTED_MODIFIERS */
 export const TRUSTED = typeFlags.alloc | typeFlags.trusted | typeFlags.nonOwnRef;
@@ -50,4 +50,25 @@ export function isOwnObject(type: RegType): boolean {
 /** A pointer into a list or tree that others own (type_is_non_owning_ref). */
 export function isNonOwning(type: RegType): boolean {
   return isOwnObject(type) && (type & typeFlags.nonOwnRef) !== 0;
+}
+
+/** A pointer that is never zero (reg_not_null). */
+export function isNonNull(file: RegFile, r: number): boolean {
+  const type = typeOf(file, r);
+  if (mayBeNull(type)) return false;
+  switch (baseType(type)) {
+    case regTypes.socket:
+    case regTypes.tcpSock:
+    case regTypes.mapValue:
+    case regTypes.mapKey:
+    case regTypes.sockCommon:
+    case regTypes.constMapPtr:
+      return true;
+    case regTypes.btfId:
+      return isTrusted(file, r);
+    case regTypes.mem:
+      return (type & typeFlags.untrusted) === 0;
+    default:
+      return false;
+  }
 }

@@ -61,6 +61,11 @@ export interface VerifierInput {
   readonly cpus?: number | undefined;
   /** Raw BTF of the kernel, for kfuncs and BTF arguments. */
   readonly kernelBtf?: Uint8Array | undefined;
+  /**
+   * Whether the kernel has a variable of that name that it can find the address of; a kernel that keeps the names
+   * of functions alone (without CONFIG_KALLSYMS_ALL) has none. Default: none.
+   */
+  readonly hasVariable?: ((name: string) => boolean) | undefined;
   /** Bits: 1 per-instruction log of explored paths, 2 with all state, 4 statistics. 0: no log. */
   readonly logLevel: number;
   /** Milliseconds, for `verification time`; the default reads 0. */
