@@ -11,8 +11,9 @@ import type { Errno } from '../uapi/errno.ts';
 import type { InfoOf } from '../uapi/info.ts';
 import { type MapTypeName, mapTypeName, mapTypes } from '../uapi/map-types.ts';
 import type { Mapping, System } from '../uapi/seam.ts';
-import { type ElementTypes, elementCodec, indexCodec, perCpuCodec } from './element.ts';
+import type { ElementTypes } from './element.ts';
 import { Handle } from './handle.ts';
+import { fdTypes, mapCodecs, perCpuTypes } from './map-codecs.ts';
 import { dumpMap, type MapDumpFormat } from './map-dump.ts';
 import { mapInfo, owning, typesOf } from './map-open.ts';
 import {
@@ -27,7 +28,7 @@ import {
 } from './map-walk.ts';
 import { MappedArray } from './mapped-array.ts';
 import { PerfBuffer } from './perf-buffer.ts';
-import { copyRecord, type ReadOptions, recordDecoder } from './reading.ts';
+import { copyRecord, type DecodeRecord, type ReadOptions, recordDecoder } from './reading.ts';
 import { RingBuffer } from './ring-buffer.ts';
 import { UserRingBuffer } from './user-ring-buffer.ts';
 
@@ -41,28 +42,6 @@ const noTake: readonly Errno[] = ['EINVAL', 'ENOTSUPP', 'ENOTSUP'];
 /** Whether `set` may create the element, must, or must not. */
 export type UpdateMode = keyof typeof updateFlags;
 
-/** Kinds with a value for every CPU. */
-export const perCpuTypes: readonly number[] = [
-  mapTypes.percpu_hash.id,
-  mapTypes.percpu_array.id,
-  mapTypes.lru_percpu_hash.id,
-  mapTypes.percpu_cgroup_storage.id,
-];
-/** Kinds whose keys are indexes. */
-export const indexedTypes: readonly number[] = [
-  mapTypes.array.id,
-  mapTypes.percpu_array.id,
-  mapTypes.prog_array.id,
-  mapTypes.perf_event_array.id,
-  mapTypes.cgroup_array.id,
-  mapTypes.array_of_maps.id,
-];
-/** Kinds whose values are given as fds of other objects. */
-export const fdTypes: readonly number[] = [
-  mapTypes.prog_array.id,
-  mapTypes.array_of_maps.id,
-  mapTypes.hash_of_maps.id,
-];
 /** BPF_F_MMAPABLE. */
 const F_MMAPABLE = 1 << 10;
 
@@ -412,8 +391,8 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
     });
   }
 
-  #decoder<T>(type: string | undefined): (bytes: Uint8Array) => T {
-    if (type === undefined) return copyRecord as (bytes: Uint8Array) => T;
+  #decoder<T>(type: string | undefined): DecodeRecord<T> {
+    if (type === undefined) return copyRecord as DecodeRecord<unknown> as DecodeRecord<T>;
     return recordDecoder(this.what, this.types?.btf, type);
   }
 
@@ -458,18 +437,7 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
   }
 
   #codec(): { key: Codec; value: Codec } {
-    if (this.#codecs !== undefined) return this.#codecs;
-    const btf = this.types?.btf;
-    const keyTypeId = this.types?.keyTypeId ?? 0;
-    const key =
-      keyTypeId === 0 && indexedTypes.includes(this.type)
-        ? indexCodec
-        : elementCodec(keyTypeId, this.keySize, btf);
-    const one = fdTypes.includes(this.type)
-      ? indexCodec
-      : elementCodec(this.types?.valueTypeId ?? 0, this.valueSize, btf);
-    const value = perCpuTypes.includes(this.type) ? perCpuCodec(one, this.system.possibleCpus()) : one;
-    this.#codecs = { key, value };
+    this.#codecs ??= mapCodecs(this, this.types, () => this.system.possibleCpus());
     return this.#codecs;
   }
 

@@ -9,7 +9,7 @@
 import { BpfError } from '../uapi/errno.ts';
 import type { Mapping, System, Watch } from '../uapi/seam.ts';
 import { closeAll, closeWhenForgotten, type Handle } from './handle.ts';
-import { breathe, closedError, type WaitOptions } from './reading.ts';
+import { breathe, closedError, type DecodeRecord, type WaitOptions } from './reading.ts';
 
 const PERF_TYPE_SOFTWARE = 1;
 const PERF_COUNT_SW_BPF_OUTPUT = 10n;
@@ -38,8 +38,7 @@ export interface PerfSource<T> {
   readonly pages: number;
   /** Told of samples that found no room. */
   readonly onLost: ((cpu: number, count: number) => void) | undefined;
-  /** Makes a record of its bytes, which must not be kept. */
-  readonly decode: (bytes: Uint8Array) => T;
+  readonly decode: DecodeRecord<T>;
 }
 
 /** The buffer of one CPU. */
@@ -190,7 +189,7 @@ export class PerfBuffer<T = Uint8Array> implements AsyncIterable<PerfRecord<T>> 
       const buffer = this.#cpus[(this.#turn + i) % this.#cpus.length] as CpuBuffer;
       const { cpu } = buffer;
       count += buffer.drain(
-        (bytes) => visit({ cpu, data: decode(bytes) }),
+        (bytes) => visit({ cpu, data: decode(bytes, 0, bytes.length) }),
         limit - count,
         (lost) => {
           this.#lost += lost;

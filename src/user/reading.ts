@@ -15,19 +15,18 @@ export interface ReadOptions {
   readonly type?: string | undefined;
 }
 
+/** Makes a record of the bytes of a buffer from `start` to `end`, which it must not keep. */
+export type DecodeRecord<T> = (buffer: Uint8Array, start: number, end: number) => T;
+
 /** A copy, for readers that were told no type. */
-export const copyRecord = (bytes: Uint8Array): Uint8Array => bytes.slice();
+export const copyRecord: DecodeRecord<Uint8Array> = (buffer, start, end) => buffer.slice(start, end);
 
 /**
  * Makes values of records of a type. What a record has behind the type's bytes is left out, but where the type ends in a
  * flexible array, which it is then.
  * @throws {SkepError} 'no-type' where the object has no such type
  */
-export function recordDecoder<T>(
-  what: string,
-  btf: (() => Btf) | undefined,
-  name: string,
-): (bytes: Uint8Array) => T {
+export function recordDecoder<T>(what: string, btf: (() => Btf) | undefined, name: string): DecodeRecord<T> {
   const found = btf === undefined ? undefined : findRecordType(btf(), name);
   if (btf === undefined || found === undefined) {
     throw new SkepError({
@@ -41,12 +40,12 @@ export function recordDecoder<T>(
     });
   }
   const { size, decode, isFlexible = false } = codec(btf(), found);
-  return (bytes) => {
-    if (bytes.length >= size) return decode(isFlexible ? bytes : bytes.subarray(0, size)) as T;
+  return (buffer, start, end) => {
+    if (end - start >= size) return decode(buffer.subarray(start, isFlexible ? end : start + size)) as T;
     throw new SkepError({
       code: 'record',
       where: what,
-      message: `a record of ${bytes.length} bytes, ${name} has ${size}`,
+      message: `a record of ${end - start} bytes, ${name} has ${size}`,
     });
   };
 }

@@ -21,7 +21,7 @@
 import { Bug } from '../base/errors.ts';
 import type { Mapping, System, Watch } from '../uapi/seam.ts';
 import type { Handle } from './handle.ts';
-import { breathe, closedError, type WaitOptions } from './reading.ts';
+import { breathe, closedError, type DecodeRecord, type WaitOptions } from './reading.ts';
 
 /** The sign of a header says that it is busy. */
 const BUSY = 0x80000000 | 0;
@@ -53,8 +53,7 @@ export interface RingSource<T> {
   readonly map: Handle;
   /** Bytes of its data. */
   readonly capacity: number;
-  /** Makes a record of its bytes, which must not be kept. */
-  readonly decode: (bytes: Uint8Array) => T;
+  readonly decode: DecodeRecord<T>;
 }
 
 /**
@@ -70,8 +69,9 @@ export class RingBuffer<T = Uint8Array> implements AsyncIterable<T> {
   readonly #watch: Watch;
   readonly #pageSize: number;
   #pages: Pages;
-  /** Where a drain under way is. */
+  /** Where a drain under way is, and where the record that it found last ends. */
   #position = 0;
+  #end = 0;
   #closed = false;
 
   /** @throws {BpfError} where it cannot be mapped or waited for: EMFILE, ENOMEM, EACCES, EPERM */
@@ -110,10 +110,11 @@ export class RingBuffer<T = Uint8Array> implements AsyncIterable<T> {
     const { decode } = this.#source;
     return this.#inChunks(limit, (last, most) => {
       let count = 0;
-      for (let bytes = this.#next(last); bytes !== undefined; bytes = this.#next(last)) {
+      while (count < most) {
+        const start = this.#next(last);
+        if (start < 0) break;
         count++;
-        visit(decode(bytes));
-        if (count === most) break;
+        visit(decode(this.#pages.data, start, this.#end));
       }
       return count;
     });
@@ -168,9 +169,10 @@ export class RingBuffer<T = Uint8Array> implements AsyncIterable<T> {
     const { decode } = this.#source;
     let taken: T | undefined;
     const take = (last: number): number => {
-      const bytes = this.#next(last);
-      if (bytes !== undefined) taken = decode(bytes);
-      return bytes === undefined ? 0 : 1;
+      const start = this.#next(last);
+      if (start < 0) return 0;
+      taken = decode(this.#pages.data, start, this.#end);
+      return 1;
     };
     for (let turns = 1; !this.#closed && !signal?.aborted; turns++) {
       if (this.#inChunks(1, take) === 0) {
@@ -222,20 +224,21 @@ export class RingBuffer<T = Uint8Array> implements AsyncIterable<T> {
     return count;
   }
 
-  /** The next finished record before `last`, a window on it; undefined where there is none. */
-  #next(last: number): Uint8Array | undefined {
-    const { headers, data } = this.#current();
+  /** Where the next finished record before `last` starts, and in `#end` where it ends; -1 where there is none. */
+  #next(last: number): number {
+    const { headers } = this.#current();
     while (this.#position !== last) {
-      const start = this.#position & (this.capacity - 1);
-      const header = headers[start >>> 2] as number;
+      const place = this.#position & (this.capacity - 1);
+      const header = headers[place >>> 2] as number;
       if (header < 0) break;
       const length = header & LENGTH;
       this.#position = (this.#position + ((length + HEADER + 7) & ~7)) | 0;
       if (header >= DISCARD) continue;
-      const at = (start + HEADER) | (header >> 31);
-      return data.subarray(at, at + length);
+      const start = (place + HEADER) | (header >> 31);
+      this.#end = start + length;
+      return start;
     }
-    return undefined;
+    return -1;
   }
 
   #hasRecord(): boolean {

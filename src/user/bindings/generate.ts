@@ -10,7 +10,7 @@ import { toBase64 } from '../../base/bytes.ts';
 import { type Btf, readBtf } from '../../btf/index.ts';
 import type { CollectionSpec, MapSpec, ProgramSpec } from '../../object/spec.ts';
 import { mapTypeName } from '../../uapi/map-types.ts';
-import { fdTypes, indexedTypes, perCpuTypes } from '../map.ts';
+import { fdTypes, indexedTypes, perCpuTypes } from '../map-codecs.ts';
 import { commentText, literal, NameSpace, pascalCase, propertyName } from './names.ts';
 import { type RecordType, recordTypes } from './records.ts';
 
