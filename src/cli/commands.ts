@@ -64,7 +64,7 @@ export const commands: readonly Command[] = [
     summary: 'load an object, attach its programs and feed them packets or system calls',
     details: [
       'Every program is attached by its section. The lines of the trace pipe are printed as they come, then a table of packets by verdict.',
-      'With --kernel linux it is attached for real, until Ctrl-C or for as long as the command after -- runs. What programs write into ring buffers, perf buffers and the trace pipe is printed as it comes.',
+      'With --kernel linux it is attached for real, until Ctrl-C or for as long as the command after -- runs. What programs write into ring buffers, perf buffers and the trace pipe is printed as it comes. A constant target_pid is set to the process of --pid, or to that of the command.',
     ],
     options: {
       ...sources,

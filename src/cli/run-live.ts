@@ -2,7 +2,6 @@
  * `skep run --kernel linux`: an object attached for real, until Ctrl-C or for as long as a command runs. What its
  * programs write into ring buffers, perf buffers and the trace pipe is printed as it comes; nothing stays behind.
  */
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { SkepError } from '../base/errors.ts';
 import type { Value } from '../btf/index.ts';
@@ -26,6 +25,7 @@ import { inFile, openFile } from './open.ts';
 import { loadWithSettings } from './session.ts';
 import { untilInterrupted } from './signals.ts';
 import { formatValue } from './values.ts';
+import { type WaitingCommand, waitingCommand } from './waiting-command.ts';
 
 /** Records and lines that a JSON report holds. */
 const MOST = 65536;
@@ -55,10 +55,27 @@ export async function runLive(invocation: Invocation): Promise<number> {
   const { file } = invocation;
   const spec = openFile(file);
   const kernel = await openKernel(invocation);
+  const command = invocation.trailing === undefined ? undefined : waitingCommand(invocation);
+  try {
+    return await runWith(invocation, { spec, kernel, command });
+  } finally {
+    command?.end();
+  }
+}
+
+interface Parts {
+  readonly spec: CollectionSpec;
+  readonly kernel: KernelHandle;
+  readonly command: WaitingCommand | undefined;
+}
+
+async function runWith(invocation: Invocation, { spec, kernel, command }: Parts): Promise<number> {
+  const { file } = invocation;
   const pid = invocation.integer('pid', 1);
   // A constant of that name is how programs of tracepoints are told whom to look at.
-  if (pid !== undefined && Object.hasOwn(spec.variables, 'target_pid'))
-    setVariables(spec, { target_pid: pid });
+  const target = pid ?? command?.pid;
+  if (target !== undefined && Object.hasOwn(spec.variables, 'target_pid'))
+    setVariables(spec, { target_pid: target });
   const collection = inFile(file, () => loadWithSettings(kernel, spec, invocation.values('set')));
   const live: Live = { invocation, kernel, spec, collection };
   const links: Link[] = [];
@@ -66,13 +83,13 @@ export async function runLive(invocation: Invocation): Promise<number> {
     const readers = readersOf(live);
     const attached = inFile(file, () => attachAll(live, pid, links));
     if (!invocation.json) {
-      for (const [name, target] of attached)
+      for (const [name, place] of attached)
         invocation.note(
-          target === undefined ? `program '${name}' is loaded, not attached` : `${name} → ${target}`,
+          place === undefined ? `program '${name}' is loaded, not attached` : `${name} → ${place}`,
         );
     }
     const seen: Seen = { records: [], trace: [], omitted: 0 };
-    const code = await watch(live, readers, seen);
+    const code = await watch(live, { readers, command }, seen);
     for (const link of links.splice(0)) link.close();
     report(live, attached, seen);
     return code;
@@ -173,7 +190,7 @@ function prints(spec: CollectionSpec): boolean {
 /** Prints what comes until Ctrl-C, or until the command after -- has ended; the exit code. */
 async function watch(
   { invocation, kernel, spec }: Live,
-  readers: ReadonlyMap<string, Reader>,
+  { readers, command }: { readers: ReadonlyMap<string, Reader>; command: WaitingCommand | undefined },
   seen: Seen,
 ): Promise<number> {
   const show = (list: unknown[], entry: unknown, line: () => string): void => {
@@ -198,7 +215,7 @@ async function watch(
         })(),
       );
     }
-    const code = ending(invocation, done);
+    const code = command === undefined ? interruption(invocation, done.signal) : command.run(done.signal);
     await Promise.race([code, ...reading]);
     const result = await code;
     done.abort();
@@ -207,31 +224,15 @@ async function watch(
   });
 }
 
-/** Resolves with the exit code when it is over. */
-async function ending({ trailing, json, streams }: Invocation, done: AbortController): Promise<number> {
-  const [file, ...args] = trailing ?? [];
-  if (file === undefined) {
-    if (!json) streams.stderr.write('skep: attached; Ctrl-C ends it\n');
-    if (!done.signal.aborted) {
-      // Nothing else may keep the process alive.
-      const alive = setInterval(() => {}, 1 << 30);
-      await once(done.signal, 'abort');
-      clearInterval(alive);
-    }
-    return 0;
-  }
-  const child = spawn(file, args, { stdio: ['inherit', json ? 2 : 1, 'inherit'] });
-  done.signal.addEventListener('abort', () => child.kill(), { once: true });
-  try {
-    const [code] = (await once(child, 'exit')) as [number | null];
-    return code ?? 1;
-  } catch (error) {
-    throw new SkepError({
-      code: 'file',
-      where: file,
-      message: `it cannot be run (${(error as NodeJS.ErrnoException).code})`,
-    });
-  }
+/** Resolves with the exit code 0 at Ctrl-C. */
+async function interruption({ json, streams }: Invocation, signal: AbortSignal): Promise<number> {
+  if (!json) streams.stderr.write('skep: attached; Ctrl-C ends it\n');
+  if (signal.aborted) return 0;
+  // Nothing else may keep the process alive.
+  const alive = setInterval(() => {}, 1 << 30);
+  await once(signal, 'abort');
+  clearInterval(alive);
+  return 0;
 }
 
 function report({ invocation, collection }: Live, attached: Attached, seen: Seen): void {

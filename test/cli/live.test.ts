@@ -134,10 +134,23 @@ test('run for as long as a command does', { skip }, () => {
   assert.ok(report.maps[0].entries.length > 0);
 });
 
+test('run prints the records of ring buffers, of the command that it runs', { skip }, () => {
+  const args = ['run', example('latency.bpf.o'), '--kernel', 'linux', '--type', 'slow=slow_call'];
+  const { code, stdout, stderr } = skep([...args, '--', 'sleep', '0.02']);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^slow: \{ thread: \d+, number: \d+, ns: \d+, comm: "sleep" \}$/m);
+  const report = JSON.parse(skep([...args, '--json', '--', 'sleep', '0.02']).stdout);
+  assert.ok(report.records.length > 0);
+  assert.ok(report.records.every((each: { map: string; record: { comm: string } }) => each.map === 'slow'));
+  const missing = skep([...args, '--', '/no/such']);
+  assert.equal(missing.code, 127);
+});
+
 test('what run cannot do on the running kernel', { skip }, () => {
   script([
     { args: `run ${example('firewall.bpf.o')}`, code: 1, want: /which device to attach to/ },
     { args: `run ${example('firewall.bpf.o')} --device nosuch0`, code: 1, want: /ENODEV/ },
+    { args: `run ${example('latency.bpf.o')} --type nope`, code: 1, want: /there is no type 'nope'/ },
     { args: `run ${example('firewall.bpf.o')} --pcap x`, code: 2, want: /'--pcap' with --kernel linux/ },
   ]);
   const { code, stderr } = skep(['run', example('firewall.bpf.o'), '--pid', '1']);
