@@ -2,6 +2,7 @@
  * `skep prog show`: what programs an object has.
  */
 import { progTypeName } from '../uapi/prog-types.ts';
+import { usageError } from './args.ts';
 import type { Invocation } from './invocation.ts';
 import { isLive } from './live.ts';
 import { openFile } from './open.ts';
@@ -9,6 +10,8 @@ import { formatTable } from './table.ts';
 
 export async function show(invocation: Invocation): Promise<number> {
   if (isLive(invocation)) return (await import('./live-objects.ts')).showPrograms(invocation);
+  const [, extra] = invocation.operands;
+  if (extra !== undefined) throw usageError(`unexpected argument '${extra}' for 'skep prog show'`);
   const spec = openFile(invocation.file);
   const programs = Object.entries(spec.programs).map(([name, program]) => ({
     name,
