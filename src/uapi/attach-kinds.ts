@@ -102,7 +102,8 @@ export const attachKinds = {
     link: 'tracing',
     since: [5, 5],
     config: 'CONFIG_DEBUG_INFO_BTF and CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS',
-    label: 'absent',
+    label: 'modelled',
+    note: 'tp_btf; there are no functions to trace',
   },
   lsm: {
     sections: ['lsm/HOOK', 'lsm.s/HOOK'],

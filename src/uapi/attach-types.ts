@@ -36,7 +36,7 @@ export const attachTypes = {
   cgroup_udp6_recvmsg: { id: 20, label: 'absent' },
   cgroup_getsockopt: { id: 21, label: 'absent' },
   cgroup_setsockopt: { id: 22, label: 'absent' },
-  trace_raw_tp: { id: 23, label: 'absent' },
+  trace_raw_tp: { id: 23, label: 'real' },
   trace_fentry: { id: 24, label: 'absent' },
   trace_fexit: { id: 25, label: 'absent' },
   modify_return: { id: 26, label: 'absent' },

@@ -34,7 +34,11 @@ export const progTypes = {
   cgroup_sysctl: { id: 23, label: 'verified-only' },
   raw_tracepoint_writable: { id: 24, label: 'verified-only' },
   cgroup_sockopt: { id: 25, label: 'verified-only' },
-  tracing: { id: 26, label: 'verified-only' },
+  tracing: {
+    id: 26,
+    label: 'modelled',
+    note: 'tp_btf on the tracepoints that there are; functions are not traced',
+  },
   struct_ops: { id: 27, label: 'verified-only' },
   ext: { id: 28, label: 'absent' },
   lsm: { id: 29, label: 'verified-only' },

@@ -1,4 +1,6 @@
 /** Every suite of the contract, by name. */
+
+import { chains } from './chains.ts';
 import type { ContractTest } from './harness.ts';
 import { hooks } from './hooks.ts';
 import { mapKinds } from './map-kinds.ts';
@@ -16,6 +18,7 @@ export const suites: Readonly<Record<string, readonly ContractTest[]>> = {
   'test run': testRun,
   objects,
   hooks,
+  chains,
   reading,
   verdicts,
 };

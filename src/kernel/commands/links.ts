@@ -9,18 +9,40 @@ import { createTcxLink } from './chains.ts';
 
 export function rawTracepointOpen(call: Call, attr: BpfAttr<'rawTracepointOpen'>): number {
   const program = call.object(attr.progFd, 'prog');
-  if (program.facts.type !== progTypes.raw_tracepoint.id)
-    throw call.fail('EINVAL', 'the program is no raw tracepoint program');
-  if (attr.name === undefined) throw call.fail('EFAULT', 'the name of the tracepoint is missing');
-  const tracepoint = call.kernel.tracepoints.byRawName(attr.name);
-  if (tracepoint === undefined) throw call.fail('ENOENT', `this kernel has no raw tracepoint ${attr.name}`);
+  const name = rawTracepointName(call, program, attr.name);
+  const tracepoint = call.kernel.tracepoints.byRawName(name);
+  if (tracepoint === undefined) throw call.fail('ENOENT', `this kernel has no raw tracepoint ${name}`);
   if ((program.facts.maxCtxOffset ?? 0) > 8 * tracepoint.rawArgCount) {
     throw call.fail(
       'EINVAL',
-      `the program reads more than the ${tracepoint.rawArgCount} arguments of ${attr.name}`,
+      `the program reads more than the ${tracepoint.rawArgCount} arguments of ${name}`,
     );
   }
   return call.fds.install(new RawTracepointLink(program, tracepoint, call.kernel.links));
+}
+
+/** What a program of tp_btf attaches to was said when it was loaded; others say it now. */
+function rawTracepointName(call: Call, program: ProgObject, name: string | undefined): string {
+  const { type, attachTo } = program.facts;
+  if (type === progTypes.tracing.id) {
+    if (name !== undefined) throw call.fail('EINVAL', 'the program was loaded for its tracepoint');
+    if (attachTo === undefined) throw call.fail('EINVAL', 'the program is for no tracepoint');
+    return attachTo;
+  }
+  if (type !== progTypes.raw_tracepoint.id) {
+    throw call.fail('EINVAL', 'the program is no raw tracepoint program');
+  }
+  if (name === undefined) throw call.fail('EFAULT', 'the name of the tracepoint is missing');
+  return name;
+}
+
+/** LINK_CREATE of what was loaded for its target, which is RAW_TRACEPOINT_OPEN by another name. */
+function createTracingLink(call: Call, attr: BpfAttr<'linkCreate'>, program: ProgObject): number {
+  if ((attr.flags ?? 0) !== 0) throw call.fail('EINVAL', 'a tracing link takes no flags');
+  if (attr.attachType !== program.facts.expectedAttachType) {
+    throw call.fail('EINVAL', 'the program was loaded for another attach type');
+  }
+  return rawTracepointOpen(call, { progFd: attr.progFd });
 }
 
 type CreateLink = (call: Call, attr: BpfAttr<'linkCreate'>, program: ProgObject) => number;
@@ -34,6 +56,7 @@ interface LinkKind {
 const linkKinds = new Map<number, LinkKind>([
   [progTypes.xdp.id, { attachTypes: [attachTypes.xdp.id], create: createXdpLink }],
   [progTypes.tracepoint.id, { attachTypes: [attachTypes.perf_event.id], create: createPerfEventLink }],
+  [progTypes.tracing.id, { attachTypes: [attachTypes.trace_raw_tp.id], create: createTracingLink }],
   [
     progTypes.sched_cls.id,
     { attachTypes: [attachTypes.tcx_ingress.id, attachTypes.tcx_egress.id], create: createTcxLink },

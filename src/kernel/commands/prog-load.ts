@@ -4,7 +4,7 @@
 
 import { SkepError } from '../../base/errors.ts';
 import type { BpfMap } from '../../maps/types.ts';
-import { attachTypeName } from '../../uapi/attach-types.ts';
+import { attachTypeName, attachTypes } from '../../uapi/attach-types.ts';
 import type { BpfAttr } from '../../uapi/commands.ts';
 import { expectedAttachTypes, impliedAttachTypes, withoutAttachType } from '../../uapi/expected-attach.ts';
 import { mapTypeName } from '../../uapi/map-types.ts';
@@ -46,14 +46,16 @@ const gplLicenses = new Set([
 
 const features = {
   progIfindex: 'offload to devices',
-  attachBtfId: 'attachment by BTF',
   attachProgFd: 'attachment to programs',
-  attachBtfObjFd: 'attachment by BTF',
+  attachBtfObjFd: 'types of modules',
   coreReloCnt: 'CO-RE relocation in the kernel',
   progTokenFd: 'BPF tokens',
   signature: 'signed programs',
   signatureSize: 'signed programs',
 };
+
+/** Types that name what they attach to when they are loaded (bpf_prog_load_check_attach). */
+const attachedByBtf: readonly (ProgTypeName | undefined)[] = ['tracing', 'lsm', 'struct_ops', 'ext'];
 
 export function progLoad(call: Call, attr: BpfAttr<'progLoad'>): number {
   const program = checked(call, attr);
@@ -104,6 +106,9 @@ function checked(call: Call, attr: BpfAttr<'progLoad'>): CheckedProgram {
     throw call.fail('EPERM', `${type} programs need CAP_PERFMON`);
   }
   call.refuse(attr, features);
+  if ((attr.attachBtfId ?? 0) !== 0 && !attachedByBtf.includes(type)) {
+    throw call.fail('EINVAL', 'programs of this type are attached to no type of the kernel');
+  }
   checkAttachType(call, type, attr.expectedAttachType ?? 0);
   const insns = call.buffer(attr.insns, count * INSN_BYTES, 'the program');
   if (type === undefined) throw call.fail('EINVAL', `there is no program type ${attr.progType ?? 0}`);
@@ -230,6 +235,9 @@ function verifierInput(call: Call, attr: BpfAttr<'progLoad'>, program: Loading):
     btf: program.btf?.bytes,
     funcInfo: program.funcInfo,
     lineInfo: program.lineInfo,
+    attachBtfId: attr.attachBtfId,
+    // Others are verified without, and the types are not even made.
+    kernelBtf: attachedByBtf.includes(program.type) ? call.kernel.types.bytes : undefined,
     logLevel: attr.logLevel ?? 0,
     cpus: call.kernel.cpus,
     now: () => Number(call.kernel.now()) / 1e6,
@@ -310,6 +318,7 @@ function makeProgram(call: Call, attr: BpfAttr<'progLoad'>, program: Verified): 
     {
       ...kind,
       name: program.name,
+      attachTo: tracepointOf(call, attr),
       gplCompatible: program.gplCompatible,
       tag: programTag(program.insns),
       xlated: xlatedInsns(program.insns, mapId),
@@ -324,6 +333,15 @@ function makeProgram(call: Call, attr: BpfAttr<'progLoad'>, program: Verified): 
     { maps: [...new Set([...maps, ...program.bound])], btf: program.btf },
     kernel.programs,
   );
+}
+
+/** The raw tracepoint that attach_btf_id names: its type is called after it. */
+function tracepointOf(
+  { kernel }: Call,
+  { attachBtfId, expectedAttachType }: BpfAttr<'progLoad'>,
+): string | undefined {
+  if (attachBtfId === undefined || expectedAttachType !== attachTypes.trace_raw_tp.id) return undefined;
+  return kernel.types.type(attachBtfId).name.replace(/^btf_trace_/, '');
 }
 
 /** A program over maps that hold nothing is not run. */

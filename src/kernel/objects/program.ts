@@ -10,6 +10,8 @@ export interface ProgFacts {
   readonly type: number;
   readonly expectedAttachType: number;
   readonly flags: number;
+  /** Of a tracing program: the raw tracepoint that it was loaded for. */
+  readonly attachTo: string | undefined;
   readonly gplCompatible: boolean;
   readonly tag: Uint8Array;
   /** As loaded, with map fds replaced by map ids. */
