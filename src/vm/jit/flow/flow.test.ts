@@ -61,6 +61,7 @@ function compileWalk(graph: Graph, shape: Shape): (seed: number) => number {
       return { kind: 'if', then, otherwise };
     },
     goingBack() {},
+    entering() {},
   });
   module.export('walk', ref);
   const { bytes } = module.build();

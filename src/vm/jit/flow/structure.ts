@@ -25,6 +25,8 @@ export interface Nodes {
   write(node: number): Ending;
   /** Writes what is to be done each time an edge goes back. */
   goingBack(from: number, to: number): void;
+  /** Writes what is to be done each time a loop is entered, in a graph that is reducible. */
+  entering(header: number): void;
 }
 
 export function writeStructured(code: Code, nodes: Nodes): void {
@@ -57,6 +59,7 @@ class Structure {
     const { shape } = this.nodes;
     const isLoop = shape.loopHeader[node] === 1;
     if (isLoop) {
+      this.nodes.entering(node);
       this.loops[node] = this.code.loop();
       this.left.push(() => this.code.end());
     }

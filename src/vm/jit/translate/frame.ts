@@ -9,6 +9,10 @@ import type { Code, Local } from '../wasm/index.ts';
 /** r10, where nothing writes it. */
 const FRAME_POINTER = 10;
 
+/** How far below an address most accesses with a negative offset are, and the lowest offset that there is. */
+const NEAR = 512;
+const OFF_LEAST = -32768;
+
 export class Frame {
   readonly code: Code;
   /** The lowest address of this frame's stack. */
@@ -123,9 +127,11 @@ export class Frame {
     }
     this.get32(register);
     if (off >= 0) return off;
-    this.code.i32(off);
+    // An access adds no negative number. One sum does for all near it, which the compiler behind finds to be equal.
+    const below = off >= -NEAR ? -NEAR : OFF_LEAST;
+    this.code.i32(below);
     this.code.op('i32.add');
-    return 0;
+    return off - below;
   }
 
   /** A local for a value in between; one for each name and type. */

@@ -16,7 +16,7 @@ import { helperCode } from '../../helpers/table.ts';
 import { MAX_FRAMES, MAX_LOOPS, STACK_BYTES, TAIL_CALL } from '../../run.ts';
 import type { RunnableProgram } from '../../types.ts';
 import { type Ending, writeStructured } from '../flow/structure.ts';
-import type { Code, Local, ValueType } from '../wasm/index.ts';
+import type { Code, Label, Local, ValueType } from '../wasm/index.ts';
 import {
   type Known,
   writeAlu,
@@ -28,6 +28,7 @@ import {
 } from './alu.ts';
 import { type CallPlan, helperUse, planAt } from './call-plan.ts';
 import { type Shared, writeDirect, writeFuelLoad, writeHelper, writeTailCall } from './calls.ts';
+import { type CountedLoop, findCountedLoops } from './counted-loops.ts';
 import { Frame } from './frame.ts';
 import { type BpfFunction, callTarget } from './functions.ts';
 import { FRAME, FUEL, helperImport, stops } from './layout.ts';
@@ -91,8 +92,12 @@ class FunctionWriter {
   private readonly input: FunctionInput;
   private readonly frame: Frame;
   private readonly fuel: Local | undefined;
+  /** Where control goes when it is used up. */
+  private outOfFuel: Label | undefined;
   private readonly loops: Local | undefined;
   private readonly registers: Registers;
+  /** Loops that are paid for when they are entered, and how often they go back. */
+  private readonly counted: ReadonlyMap<number, CountedLoop>;
   readonly slotMap: number[] = [];
 
   constructor(input: FunctionInput) {
@@ -103,6 +108,7 @@ class FunctionWriter {
     this.frame = new Frame(code, { stack, writesR10: bpf.writesR10 });
     for (const [register, local] of input.parameters) this.frame.parameter(register, local);
     if (bpf.usesFuel) this.fuel = code.local('fuel', 'i64');
+    this.counted = bpf.usesFuel ? findCountedLoops(input.analysis) : new Map();
     const mayGoto = bpf.blocks.some(({ end }) => input.program.insns[end - 1]?.op === 'mayGoto');
     if (mayGoto) this.loops = code.local('loops', 'i32');
   }
@@ -110,12 +116,31 @@ class FunctionWriter {
   write(): void {
     const { bpf, code } = this.input;
     this.prologue();
+    // Behind all else, so that loops have no call in them: compilers unroll only such.
+    if (this.fuel !== undefined) this.outOfFuel = code.block();
     writeStructured(code, {
       graph: bpf.graph,
       shape: bpf.shape,
       write: (node) => this.block(node),
-      goingBack: (from, to) => this.burn(this.roundCost(from, to), bpf.blocks[to]!.start),
+      goingBack: (from, to) => {
+        if (!this.counted.has(to)) this.burn(this.roundCost(from, to), bpf.blocks[to]!.start);
+      },
+      entering: (header) => this.payAtOnce(header),
     });
+    if (this.fuel === undefined) return;
+    code.end();
+    code.i32(stops.budget);
+    code.get(this.frame.temporary('slot', 'i32'));
+    code.call(this.input.shared.imported('stop'));
+    code.op('unreachable');
+  }
+
+  /** A counted loop costs all its rounds when it is entered. */
+  private payAtOnce(header: number): void {
+    const loop = this.counted.get(header);
+    if (loop === undefined || loop.rounds === 0) return;
+    const cost = loop.rounds * this.roundCost(loop.latch, header);
+    this.burn(cost, this.input.bpf.blocks[header]!.start);
   }
 
   private prologue(): void {
@@ -195,7 +220,9 @@ class FunctionWriter {
     code.i64(0n);
     code.op('i64.lt_s');
     code.if();
-    this.stop('budget', slot);
+    code.i32(slot);
+    code.set(this.frame.temporary('slot', 'i32'));
+    code.br(this.outOfFuel!);
     code.end();
   }
 
