@@ -150,6 +150,11 @@ const pinRows: readonly Row<Pins>[] = [
     call: ({ s, path }) => s.bpf('objGet', { pathname: path('m'), bpfFd: 1 }),
     want: 'EINVAL',
   },
+  {
+    name: 'get a program to read',
+    call: ({ s, path }) => s.bpf('objGet', { pathname: path('p'), fileFlags: 8 }),
+    want: 'ok',
+  },
   { name: 'get nothing', call: ({ s, path }) => s.bpf('objGet', { pathname: path('zz') }), want: 'ENOENT' },
   { name: 'get a directory', call: ({ s, path }) => s.bpf('objGet', { pathname: path('') }), want: 'EACCES' },
   {
@@ -211,6 +216,28 @@ const idRows: readonly Row<{ s: System; mapId: number | undefined }>[] = [
     name: 'info without a record',
     call: ({ s }) => s.bpf('objGetInfoByFd', { bpfFd: makeMap(s), infoLen: 80 }),
     want: 'EFAULT',
+  },
+  {
+    name: 'info longer than a page',
+    call: ({ s }) => s.bpf('objGetInfoByFd', { bpfFd: makeMap(s), infoLen: 4097, info: { kind: 'map' } }),
+    want: 'E2BIG',
+  },
+  {
+    name: 'info longer than the record, of zeros',
+    call: ({ s }) => s.bpf('objGetInfoByFd', { bpfFd: makeMap(s), infoLen: 400, info: { kind: 'map' } }),
+    want: 'ok',
+  },
+  {
+    name: 'no more programs',
+    call: ({ s }) => s.bpf('progGetNextId', { startId: 0x7ffffffe }),
+    want: 'ENOENT',
+  },
+  { name: 'no more BTF', call: ({ s }) => s.bpf('btfGetNextId', { startId: 0x7ffffffe }), want: 'ENOENT' },
+  { name: 'no more links', call: ({ s }) => s.bpf('linkGetNextId', { startId: 0x7ffffffe }), want: 'ENOENT' },
+  {
+    name: 'BTF with flags',
+    call: ({ s }) => s.bpf('btfGetFdById', { btfId: 1, openFlags: 8 }),
+    want: 'EINVAL',
   },
   {
     name: 'map ids without room',
@@ -413,6 +440,67 @@ export const objects: readonly ContractTest[] = [
         made,
         found.filter((id) => made.includes(id)),
       );
+    },
+  },
+  {
+    name: 'ids of programs and of BTF ascend, too, and lead to what they name',
+    run: (machine) => {
+      const s = machine.spawn();
+      const prog = progInfo(s, load(s, returnZero, { progName: 'by_id' })).id;
+      const btf = { kind: 'btf' as const, id: 0 };
+      s.bpf('objGetInfoByFd', { bpfFd: loadBtf(s), info: btf });
+      const walk = (cmd: 'progGetNextId' | 'btfGetNextId'): number[] => {
+        const found: number[] = [];
+        const attr = { startId: 0, nextId: 0 };
+        while (outcome(() => s.bpf(cmd, attr)) === 'ok') found.push((attr.startId = attr.nextId));
+        return found;
+      };
+      for (const [cmd, id] of [
+        ['progGetNextId', prog],
+        ['btfGetNextId', btf.id],
+      ] as const) {
+        const found = walk(cmd);
+        assert.ok(found.includes(id as number), cmd);
+        assert.deepEqual(
+          found,
+          [...found].sort((a, b) => a - b),
+        );
+      }
+      assert.equal(progInfo(s, s.bpf('progGetFdById', { progId: prog }))['name'], 'by_id');
+    },
+  },
+  {
+    name: 'a pinned program is run by a second process',
+    run: async (machine) => {
+      const first = machine.spawn();
+      const prog = load(first, 'r0 = 7\nexit');
+      const { id } = progInfo(first, prog);
+      const pathname = `${machine.pinDirectory}/program`;
+      first.bpf('objPin', { pathname, bpfFd: prog });
+      first.end();
+      const second = machine.spawn();
+      const progFd = second.bpf('objGet', { pathname });
+      const attr = { progFd, dataIn: new Uint8Array(64), dataSizeIn: 64, retval: 0 };
+      second.bpf('progTestRun', attr);
+      assert.equal(attr.retval, 7);
+      second.close(progFd);
+      assert.equal(isAlive(second, 'progGetFdById', id), true);
+      machine.unlink(pathname);
+      await assertDies(second, 'progGetFdById', id);
+    },
+  },
+  {
+    name: 'an fd by id has the rights that were asked for',
+    run: (machine) => {
+      const s = machine.spawn();
+      const { id: mapId } = mapInfo(s, makeMap(s));
+      const open = (openFlags: number): number => s.bpf('mapGetFdById', { mapId, openFlags });
+      const key = u32(1);
+      const write = (mapFd: number) => outcome(() => s.bpf('mapUpdateElem', { mapFd, key, value: u32(1) }));
+      const read = (mapFd: number) => outcome(() => s.bpf('mapLookupElem', { mapFd, key, value: u32(0) }));
+      assert.deepEqual([write(open(16)), read(open(16))], ['ok', 'EPERM']);
+      assert.deepEqual([write(open(8)), read(open(8))], ['EPERM', 'ok']);
+      assert.deepEqual([write(open(0)), read(open(0))], ['ok', 'ok']);
     },
   },
   {

@@ -80,6 +80,12 @@ const batching: readonly Row<Batching>[] = [
     want: 'EINVAL',
   },
   {
+    name: 'flags with an array, which nobody looks at',
+    call: ({ s, array }) =>
+      s.bpf('mapLookupBatch', { mapFd: array, outBatch: place(), ...room(16), flags: 1n }),
+    want: 'ENOENT',
+  },
+  {
     name: 'flags of elements',
     call: ({ s, map }) =>
       s.bpf('mapLookupBatch', { mapFd: map, outBatch: place(), ...room(4), elemFlags: 1n }),

@@ -6,6 +6,7 @@ import { unreachable } from '../../base/errors.ts';
 import type { BpfAttr } from '../../uapi/commands.ts';
 import { type Info, type InfoKind, type InfoOf, infoRecords } from '../../uapi/info.ts';
 import { linkTypes } from '../../uapi/link-types.ts';
+import { PAGE } from '../mapping.ts';
 import type { BtfObject } from '../objects/btf.ts';
 import type { LinkObject } from '../objects/links.ts';
 import type { MapObject } from '../objects/map.ts';
@@ -24,6 +25,8 @@ export function objGetInfoByFd(call: Call, attr: BpfAttr<'objGetInfoByFd'>): num
   const { info } = attr;
   if (info === undefined) throw call.fail('EFAULT', 'the info record is missing');
   if (info.kind !== object.kind) throw call.fail('EINVAL', `fd ${attr.bpfFd} is no ${info.kind}`);
+  // bpf_check_uarg_tail_zero(): what lies behind the record is zeros, as far as a page goes.
+  if ((attr.infoLen ?? 0) > PAGE) throw call.fail('E2BIG', `an info record ends within ${PAGE} bytes`);
   const size = structSizes[object.kind];
   const room = Math.min(attr.infoLen ?? size, size);
   // The results go into a record of their own first: what lies beyond infoLen is not written.
