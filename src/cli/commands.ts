@@ -28,6 +28,11 @@ const map = {
   summary: 'the map of that name only; with --kernel linux, also by its id or pin',
 } as const;
 
+const kconfig = {
+  value: 'FILE',
+  summary: 'values of __kconfig externs: a .config, packed or not; the rest is what the kernel tells',
+} as const;
+
 /** How a program gets its input: shared by the commands that run one. */
 const sources = {
   pcap: { value: 'FILE', summary: 'play a capture (pcap or pcapng; - is standard input) into the device' },
@@ -47,6 +52,7 @@ const sources = {
     multiple: true,
     summary: 'set a global variable, or an element of a map: MAP.KEY=VALUE',
   },
+  kconfig,
   engine,
   interp,
 } as const satisfies Record<string, Option>;
@@ -100,6 +106,7 @@ export const commands: readonly Command[] = [
         value: 'FILE',
         summary: 'resolve CO-RE relocations against the kernel types of that file (raw BTF, or an object)',
       },
+      kconfig,
       'log-level': {
         value: 'N',
         summary: 'print the verifier log: 1 the path that is rejected, 2 every path, 4 statistics',
@@ -178,6 +185,7 @@ export const commands: readonly Command[] = [
       'ctx-out': { value: 'FILE', summary: 'write the context after the run' },
       repeat: { value: 'N', summary: 'how many runs (default 1)' },
       set: sources.set,
+      kconfig,
       engine,
       interp,
       kernel,
@@ -195,6 +203,7 @@ export const commands: readonly Command[] = [
     options: {
       prog: { value: 'NAME', summary: 'which program (needed where the object has several)' },
       set: sources.set,
+      kconfig,
       kernel,
       help,
     },

@@ -157,7 +157,7 @@ function loaded(
     words.end();
     const spec = openFile(file);
     inFile(file, () => {
-      const collection = loadWithSettings(kernel, spec, invocation.values('set'));
+      const collection = loadWithSettings(kernel, spec, invocation);
       try {
         const pins = choose(collection, path);
         if (mapDirectory !== undefined) {

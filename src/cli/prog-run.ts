@@ -22,7 +22,7 @@ export async function testRun(invocation: Invocation): Promise<number> {
   };
   const kernel = await openKernel(invocation);
   const result = inFile(invocation.file, () => {
-    const collection = loadWithSettings(kernel, spec, invocation.values('set'));
+    const collection = loadWithSettings(kernel, spec, invocation);
     return collection.program(name).testRun(input);
   });
   report(invocation, result);

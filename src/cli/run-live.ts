@@ -76,7 +76,7 @@ async function runWith(invocation: Invocation, { spec, kernel, command }: Parts)
   const target = pid ?? command?.pid;
   if (target !== undefined && Object.hasOwn(spec.variables, 'target_pid'))
     setVariables(spec, { target_pid: target });
-  const collection = inFile(file, () => loadWithSettings(kernel, spec, invocation.values('set')));
+  const collection = inFile(file, () => loadWithSettings(kernel, spec, invocation));
   const live: Live = { invocation, kernel, spec, collection };
   const links: Link[] = [];
   try {

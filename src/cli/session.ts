@@ -8,6 +8,7 @@ import { type Collection, Kernel, type KernelHandle, setVariables } from '../use
 import { usageError } from './args.ts';
 import { attachAll } from './attach.ts';
 import type { Invocation } from './invocation.ts';
+import { givenConfig } from './kconfig.ts';
 import { engineOf } from './kernel.ts';
 import { inFile, openFile } from './open.ts';
 import { parseValue } from './values.ts';
@@ -28,7 +29,7 @@ export function startSession(invocation: Invocation): Session {
   return inFile(path, () => {
     const kernel = new Kernel({ engine: engineOf(invocation) });
     const device = addDevice(kernel, invocation.value('device') ?? 'eth0');
-    const collection = loadWithSettings(kernel, spec, invocation.values('set'));
+    const collection = loadWithSettings(kernel, spec, invocation);
     const attached = attachAll({ spec, collection, device: device.name }, invocation.values('attach'));
     return { kernel, spec, collection, device, attached };
   });
@@ -38,14 +39,14 @@ function addDevice(kernel: Kernel, name: string): Device {
   return kernel.embedded.devices.byName(name) ?? kernel.embedded.devices.add(name);
 }
 
-/** Loads a spec with the values of `--set`: variables before the load, elements of maps after it. */
+/** Loads a spec with what `--kconfig` gives, and the values of `--set`: variables before the load, elements of maps after it. */
 export function loadWithSettings(
   kernel: KernelHandle,
   spec: CollectionSpec,
-  settings: readonly string[],
+  invocation: Invocation,
 ): Collection {
   const elements: { map: string; key: string; value: string }[] = [];
-  for (const setting of settings) {
+  for (const setting of invocation.values('set')) {
     const [, name, value] = /^([^=]+)=(.*)$/s.exec(setting) ?? [];
     if (name === undefined || value === undefined) throw badSetting(setting);
     if (Object.hasOwn(spec.variables, name)) {
@@ -63,7 +64,7 @@ export function loadWithSettings(
     }
     elements.push({ map, key: name.slice(map.length + 1), value });
   }
-  const collection = kernel.load(spec);
+  const collection = kernel.load(spec, { kconfig: givenConfig(invocation) });
   for (const { map, key, value } of elements) collection.map(map).set(parseValue(key), parseValue(value));
   return collection;
 }

@@ -8,10 +8,11 @@ import { SkepError } from '../base/errors.ts';
 import type { CollectionSpec, ProgramSpec } from '../object/index.ts';
 import { BpfError } from '../uapi/errno.ts';
 import { progTypeName } from '../uapi/prog-types.ts';
-import { type KernelHandle, LoadError } from '../user/index.ts';
+import { type KernelHandle, LoadError, type LoadOptions } from '../user/index.ts';
 import { explainRejection } from '../verifier/explain/index.ts';
 import { givenKernelBtf } from './btf.ts';
 import type { Invocation } from './invocation.ts';
+import { givenConfig } from './kconfig.ts';
 import { openKernel } from './kernel.ts';
 import { chosenPrograms, inFile, openFile } from './open.ts';
 import { type Cell, type Column, formatTable } from './table.ts';
@@ -39,10 +40,10 @@ export async function verify(invocation: Invocation): Promise<number> {
 function verifyFile(invocation: Invocation, kernel: KernelHandle, file: string): Verdict[] {
   const spec = openFile(file);
   const logLevel = invocation.integer('log-level', 0);
-  const kernelBtf = givenKernelBtf(invocation);
+  const given = { kernelBtf: givenKernelBtf(invocation), kconfig: givenConfig(invocation) };
   return inFile(file, () =>
     chosenPrograms(spec, invocation.value('prog')).map(([name, program]) =>
-      verifyProgram(kernel, alone(spec, name), { file, name, program, logLevel, kernelBtf }),
+      verifyProgram(kernel, alone(spec, name), { file, name, program, logLevel, given }),
     ),
   );
 }
@@ -52,13 +53,13 @@ interface Verified {
   readonly name: string;
   readonly program: ProgramSpec;
   readonly logLevel: number | undefined;
-  /** Types of a kernel that CO-RE relocations are resolved against; by default, of the kernel that verifies. */
-  readonly kernelBtf: Uint8Array | undefined;
+  /** Types of a kernel, for CO-RE relocations, and its configuration; by default, those of the kernel that verifies. */
+  readonly given: Pick<LoadOptions, 'kernelBtf' | 'kconfig'>;
 }
 
 /** Loads a collection with one program in it. */
 function verifyProgram(kernel: KernelHandle, spec: CollectionSpec, options: Verified): Verdict {
-  const { file, name, program, logLevel, kernelBtf } = options;
+  const { file, name, program, logLevel, given } = options;
   const base = {
     file,
     name,
@@ -67,7 +68,7 @@ function verifyProgram(kernel: KernelHandle, spec: CollectionSpec, options: Veri
     insns: program.insns.length / 8,
   };
   try {
-    const collection = kernel.load(spec, { logLevel: LEVEL_STATS | (logLevel ?? 0), kernelBtf });
+    const collection = kernel.load(spec, { logLevel: LEVEL_STATS | (logLevel ?? 0), ...given });
     const { log } = collection.program(name);
     collection.close();
     const shown = logLevel === undefined ? undefined : log;
@@ -76,7 +77,7 @@ function verifyProgram(kernel: KernelHandle, spec: CollectionSpec, options: Veri
     if (error instanceof SkepError && !(error instanceof LoadError)) return notLoaded(base, error);
     if (!(error instanceof LoadError)) throw error;
     const { errno, reason } = error;
-    const path = pathLog(kernel, spec, kernelBtf);
+    const path = pathLog(kernel, spec, given);
     const log = logLevel === undefined ? path : error.log;
     const explanation = explainRejection(path);
     return { ...base, accepted: false, errno, reason, ...statistics(error.log), log, explanation };
@@ -99,9 +100,9 @@ function notLoaded(
 }
 
 /** The log of a program that is rejected, with the instructions of the path. */
-function pathLog(kernel: KernelHandle, spec: CollectionSpec, kernelBtf: Uint8Array | undefined): string {
+function pathLog(kernel: KernelHandle, spec: CollectionSpec, given: Verified['given']): string {
   try {
-    kernel.load(spec, { logLevel: LEVEL_INSNS, kernelBtf }).close();
+    kernel.load(spec, { logLevel: LEVEL_INSNS, ...given }).close();
     return '';
   } catch (error) {
     if (error instanceof LoadError) return error.log;

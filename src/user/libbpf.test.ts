@@ -23,6 +23,7 @@ import { carve } from '../../tools/exam/carve.ts';
 import { toHex } from '../base/bytes.ts';
 import { SkepError } from '../base/errors.ts';
 import { LinuxSystem } from '../linux/index.ts';
+import { LinuxKernel } from '../linux-kernel.ts';
 import { type CollectionSpec, openObject } from '../object/index.ts';
 import type { BpfAttr, Cmd } from '../uapi/commands.ts';
 import { BpfError } from '../uapi/errno.ts';
@@ -227,7 +228,7 @@ function libbpfTools(): string[] {
   const listed = spawnSync('dpkg', ['-L', 'libbpf-tools'], { encoding: 'utf8' });
   if (listed.status !== 0) return [];
   const out = join(folder, 'libbpf-tools');
-  mkdirSync(out);
+  mkdirSync(out, { recursive: true });
   return listed.stdout
     .split('\n')
     .filter((path) => path.startsWith('/usr/sbin/') && statSync(path).isFile())
@@ -238,6 +239,29 @@ function libbpfTools(): string[] {
         return file;
       }),
     );
+}
+
+/** Maps as small as the oracle makes them. */
+const largest = 4096;
+
+function loadsOnLinux(kernel: LinuxKernel, spec: CollectionSpec, name: string): string | true {
+  const maps = Object.fromEntries(
+    Object.entries(spec.maps).map(([key, map]) => {
+      const contents = map.contents.filter(({ value }) => !('program' in value));
+      return [
+        key,
+        { ...map, contents, pinning: 'none' as const, maxEntries: Math.min(map.maxEntries, largest) },
+      ];
+    }),
+  );
+  try {
+    const programs = { [name]: { ...spec.programs[name]!, autoload: true } };
+    kernel.load({ ...spec, maps, programs }).close();
+    return true;
+  } catch (error) {
+    if (error instanceof SkepError) return error.line;
+    throw error;
+  }
 }
 
 const sets: { name: string; files: () => string[] }[] = [
@@ -267,4 +291,18 @@ describe('what is given to the kernel is what libbpf gives', { skip }, () => {
       assert.ok(programs > 0);
     });
   }
+});
+
+test('what libbpf loads into the running kernel, we load', { skip }, (t) => {
+  const paths = sets.flatMap(({ name, files }) => (name === 'libbpf-tools' ? files() : []));
+  if (paths.length === 0) return t.skip('libbpf-tools is not installed');
+  const kernel = new LinuxKernel();
+  const loaded = execFileSync(oracle, ['-l', ...paths], { encoding: 'utf8', maxBuffer: 1 << 28 });
+  const specs = new Map(paths.map((path) => [path, openObject(readFileSync(path), { name: path })]));
+  const lines = loaded.split('\n').filter((line) => line !== '');
+  for (const line of lines) {
+    const { object, program } = JSON.parse(line) as { object: string; program: string };
+    assert.equal(loadsOnLinux(kernel, specs.get(object)!, program), true, `${object} ${program}`);
+  }
+  t.diagnostic(`${lines.length} programs`);
 });

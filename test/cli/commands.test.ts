@@ -6,6 +6,8 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { command, example, scratch, skep } from './skep.ts';
 
 const files = scratch();
@@ -309,6 +311,29 @@ test('prog dump: instructions with source lines and the names of maps', () => {
     assert.equal(code, 2);
     assert.match(stderr, want);
   }
+});
+
+test('--kconfig: values of externs, from a file that may be packed', () => {
+  const object = fileURLToPath(new URL('../../fixtures/objects/externs.bpf.o', import.meta.url));
+  const config = '# CONFIG_BOOL is not set\nCONFIG_NUMBER=1000\nCONFIG_TEXT="abc"\n';
+  for (const bytes of [Buffer.from(config), gzipSync(config)]) {
+    const args = [
+      'map',
+      'dump',
+      object,
+      '--map',
+      'externs.kconfig',
+      '--kconfig',
+      files.write('kconfig', bytes),
+    ];
+    const text = JSON.stringify(json(args));
+    assert.match(text, /"CONFIG_NUMBER":1000\b/);
+    assert.match(text, /"CONFIG_TEXT":"abc"/);
+  }
+  const broken = files.write('broken.gz', Uint8Array.of(0x1f, 0x8b, 1, 2));
+  const { code, stderr } = skep(['map', 'dump', object, '--kconfig', broken]);
+  assert.equal(code, 1);
+  assert.match(stderr, /broken\.gz: it is packed with gzip, and broken/);
 });
 
 test('prog run: return value, packet out, average time', () => {
