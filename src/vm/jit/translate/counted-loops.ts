@@ -19,9 +19,16 @@ export interface CountedLoop {
   readonly latch: number;
 }
 
+/** A number that an instruction of this width has. */
+interface Constant {
+  readonly value: number;
+  readonly bits: 32 | 64;
+}
+
 interface Counter {
   readonly register: number;
   readonly limit: number;
+  readonly bits: 32 | 64;
   readonly goesOn: (value: number, limit: number) => boolean;
 }
 
@@ -53,10 +60,10 @@ function counterOf(insn: Insn, jumps: boolean): Counter | undefined {
   if (insn.op !== 'jmp' || 'reg' in insn.src) return undefined;
   const { cond } = insn;
   const limit = insn.src.imm;
-  if (limit < 0) return undefined;
-  const common = { register: insn.dst as number, limit };
+  const common = { register: insn.dst as number, limit, bits: insn.bits };
   if ((cond === 'ne' && jumps) || (cond === 'eq' && !jumps))
     return { ...common, goesOn: (value) => value !== limit };
+  if (limit < 0) return undefined;
   if (jumps && (cond === 'lt' || cond === 'slt')) return { ...common, goesOn: (value) => value < limit };
   if (!jumps && (cond === 'ge' || cond === 'sge')) return { ...common, goesOn: (value) => value < limit };
   if (!jumps && (cond === 'gt' || cond === 'sgt')) return { ...common, goesOn: (value) => value <= limit };
@@ -100,7 +107,11 @@ class Finder {
     const step = this.stepOf(counter.register, { body, latch, header });
     const first = this.constantBefore(header, counter.register, body);
     if (step === undefined || first === undefined) return undefined;
-    const rounds = countRounds(counter, first, step);
+    // In 32 bits a negative number is a large one to what looks at 64.
+    const plain = [step, first].every(({ bits }) => bits === counter.bits);
+    if (!plain && [step, first].some(({ value }) => value < 0)) return undefined;
+    if (!plain && counter.limit < 0) return undefined;
+    const rounds = countRounds(counter, first.value, step.value);
     return rounds === undefined ? undefined : { rounds, latch };
   }
 
@@ -108,37 +119,38 @@ class Finder {
   private stepOf(
     register: number,
     { body, latch, header }: { body: ReadonlySet<number>; latch: number; header: number },
-  ): number | undefined {
-    let step: number | undefined;
+  ): Constant | undefined {
+    let step: Constant | undefined;
     for (const node of body) {
       for (const slot of this.slots(node)) {
         const insn = this.input.insnAt(slot)!;
         if (!clobbers(insn, register)) continue;
         if (step !== undefined || (node !== latch && node !== header)) return undefined;
         if (insn.op !== 'alu' || insn.alu !== 'add' || !('imm' in insn.src)) return undefined;
-        step = insn.src.imm;
+        step = { value: insn.src.imm, bits: insn.bits };
       }
     }
     return step;
   }
 
   /** The number in a register on every way into the loop. */
-  private constantBefore(header: number, register: number, body: ReadonlySet<number>): number | undefined {
+  private constantBefore(header: number, register: number, body: ReadonlySet<number>): Constant | undefined {
     const found = this.into[header]!.filter((from) => !body.has(from)).map((from) =>
       this.constantAtEnd(from, register),
     );
-    return found.length > 0 && found.every((value) => value === found[0]) ? found[0] : undefined;
+    const [first] = found;
+    return found.every((one) => one?.value === first?.value && one?.bits === first?.bits) ? first : undefined;
   }
 
-  private constantAtEnd(from: number, register: number): number | undefined {
+  private constantAtEnd(from: number, register: number): Constant | undefined {
     let node = from;
     for (let back = 0; back < BLOCKS_BACK; back++) {
       const slots = this.slots(node);
       for (let i = slots.length - 1; i >= 0; i--) {
         const insn = this.input.insnAt(slots[i]!)!;
         if (!clobbers(insn, register)) continue;
-        const isNumber = insn.op === 'alu' && insn.alu === 'mov' && 'imm' in insn.src && insn.src.imm >= 0;
-        return isNumber && 'imm' in insn.src ? insn.src.imm : undefined;
+        if (insn.op !== 'alu' || insn.alu !== 'mov' || !('imm' in insn.src)) return undefined;
+        return { value: insn.src.imm, bits: insn.bits };
       }
       const [before, other] = this.into[node]!;
       if (before === undefined || other !== undefined) return undefined;
@@ -150,10 +162,9 @@ class Finder {
 
 /** How often the test after a step lets go on. */
 function countRounds({ limit, goesOn }: Counter, first: number, step: number): number | undefined {
-  if (step <= 0) return undefined;
   const most = Math.floor((limit - first) / step) + 1;
-  if (most > MOST_ROUNDS || most < 0) return undefined;
-  // Near the end, by trying: the last value below the limit, or the limit itself.
+  if (!(most >= 0 && most <= MOST_ROUNDS)) return undefined;
+  // Near the end, by trying: the last value before the limit, or the limit itself.
   let rounds = Math.max(most - 2, 0);
   while (rounds <= most && goesOn(first + (rounds + 1) * step, limit)) rounds++;
   return rounds <= most ? rounds : undefined;

@@ -39,12 +39,28 @@ export interface BpfFunction {
 /** The slot after the instruction at `slot`. */
 export const after = (insn: Insn, slot: number): number => slot + (insn.op === 'ldimm64' ? 2 : 1);
 
+/** As many jumps in a row are followed; a circle of them has no end. */
+const JUMPS_IN_A_ROW = 8;
+
+/** Where control comes to from a slot that does nothing but jump. */
+function pastJumps(insns: RunnableProgram['insns'], slot: number): number {
+  let at = slot;
+  for (let jumps = 0; jumps < JUMPS_IN_A_ROW; jumps++) {
+    const insn = insns[at];
+    if (insn?.op !== 'ja') return at;
+    const to = at + 1 + insn.off;
+    if (to < 0 || to >= insns.length) return insns.length;
+    at = to;
+  }
+  return at;
+}
+
 /** Slots that control goes to from the last instruction of a block, the taken jump first. */
 function successors({ insns, facts }: RunnableProgram, slot: number): number[] {
   const insn = insns[slot];
   if (insn === undefined) return [];
   // All that is outside of the program is one place.
-  const inside = (to: number) => (to >= 0 && to < insns.length ? to : insns.length);
+  const inside = (to: number) => (to >= 0 && to < insns.length ? pastJumps(insns, to) : insns.length);
   switch (insn.op) {
     case 'exit':
       return [];
