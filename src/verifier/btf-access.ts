@@ -66,6 +66,7 @@ export function accessBtf(env: Env, access: Access): void {
   if (write || value < 0) return;
   const to = regAt(value);
   if (found === undefined) setScalar(file, to);
+  else if (found === 'memory') setPointer(file, to, regTypes.mem | typeFlags.rdonly | typeFlags.untrusted);
   else {
     const flags = inherited(env, r, found);
     setBtfPointer(env, to, { object: ref.object, id: found.id, flags });
@@ -79,7 +80,10 @@ interface Read {
 }
 
 /** What lies there: a pointer, or a number (btf_struct_access). */
-function readAt(env: Env, at: { r: number; off: number; size: number }): Read | undefined {
+function readAt(
+  env: Env,
+  at: { readonly r: number; readonly off: number; readonly size: number },
+): Read | 'memory' | undefined {
   const { r, off, size } = at;
   const file = env.frame;
   const ref = typeRef(file, r);
@@ -94,7 +98,9 @@ function readAt(env: Env, at: { r: number; off: number; size: number }): Read | 
   if (btf === undefined) return undefined;
   const found = structAccess(btf, { id: ref.id, off, size, untrusted: false });
   if (found.kind === 'error') return env.reject(found.errno, found.message);
-  if (found.kind !== 'pointer' || isAllocated) return undefined;
+  if (isAllocated) return undefined;
+  if (found.kind === 'memory') return 'memory';
+  if (found.kind !== 'pointer') return undefined;
   return found;
 }
 

@@ -70,7 +70,7 @@ function argument(env: Env, asked: Asked): CtxValue | undefined {
     return undefined;
   };
   if (off % WORD !== 0) return say(`func '${target.name}' offset ${off} is not multiple of 8`);
-  const index = off / WORD;
+  const index = argumentAt(btf, target, off);
   const parameter = target.args[index];
   let type: BtfType;
   let isReturn = false;
@@ -99,6 +99,23 @@ function argument(env: Env, asked: Asked): CtxValue | undefined {
   }
   if (size !== WORD) return say(`func '${target.name}' size ${size} must be 8`);
   return pointer(env, { ...asked, index, pointee: type.type });
+}
+
+/** Which argument is at an offset: structs passed by value take as many words as they need (btf_ctx_arg_idx). */
+function argumentAt(btf: Btf, target: AttachTarget, off: number): number {
+  const bytes = (id: number): number => {
+    const type = resolvedType(btf, id);
+    const size = type.kind === 'ptr' ? WORD : 'size' in type ? type.size : 0;
+    return Math.ceil(size / WORD) * WORD;
+  };
+  let end = 0;
+  for (const [index, { type }] of target.args.entries()) {
+    end += bytes(type);
+    if (off < end) return index;
+  }
+  // Of a tracepoint Linux counts the hidden argument here.
+  const shift = target.args.length - target.proto.parameters.length;
+  return off < end + bytes(target.proto.type) - shift * WORD ? target.args.length : target.args.length + 1;
 }
 
 /** Programs that run after the function, or in its place, see what it returns behind its arguments. */

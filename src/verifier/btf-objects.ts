@@ -63,14 +63,19 @@ export class BtfObjects {
   }
 
   /** Whether `off` bytes into a type there is a `wanted`, itself or what it begins with (btf_struct_ids_match). */
-  matches(given: TypeRef & { readonly off: number }, wanted: TypeRef, strict: boolean): boolean {
+  matches(
+    given: TypeRef & { readonly off: number },
+    wanted: TypeRef,
+    how: { readonly strict: boolean; readonly log: (text: string) => void },
+  ): boolean {
     if (given.object !== wanted.object) return false;
     if (given.off === 0 && given.id === wanted.id) return true;
     const btf = this.at(given.object);
-    if (strict || btf === undefined) return false;
+    if (how.strict || btf === undefined) return false;
     let { id, off } = given;
     for (;;) {
       const found = typedWalk(btf, { id, off, size: 1, untrusted: false });
+      if (found.kind === 'error') how.log(`${found.message}\n`);
       if (found.kind !== 'struct') return false;
       if (found.id === wanted.id) return true;
       id = resolveModifiers(btf, found.id);

@@ -25,9 +25,13 @@ export type Found =
   | { readonly kind: 'scalar' }
   /** Flags of the pointer: untrusted after a union, and its type tag. */
   | { readonly kind: 'pointer'; readonly id: number; readonly flags: RegType; readonly field: string }
+  /** A pointer to what is no struct: reads through it are of whatever is there. */
+  | { readonly kind: 'memory' }
   /** The access starts where this member starts. */
   | { readonly kind: 'struct'; readonly id: number; readonly untrusted: boolean }
   | { readonly kind: 'error'; readonly errno: 'EINVAL' | 'EACCES' | 'EFAULT'; readonly message: string };
+
+const nameOf = (named: { readonly name: string }): string => named.name || '(anon)';
 
 const SCALAR: Found = { kind: 'scalar' };
 
@@ -53,13 +57,13 @@ export function typedWalk(btf: Btf, walk: Walk): Found {
   const { size } = walk;
   for (;;) {
     if (type.kind !== 'struct' && type.kind !== 'union') {
-      return bad('EINVAL', `Type '${type.name}' is not a struct`);
+      return bad('EINVAL', `Type '${nameOf(type)}' is not a struct`);
     }
     if (type.kind === 'union' && type.members.length !== 1) untrusted = true;
     if (off + size > type.size) {
       const tail = flexibleTail(btf, type, off);
       if (tail === undefined) {
-        return bad('EACCES', `access beyond struct ${type.name} at off ${off >>> 0} size ${size}`);
+        return bad('EACCES', `access beyond struct ${nameOf(type)} at off ${off >>> 0} size ${size}`);
       }
       if (tail.type.kind === 'int') return SCALAR;
       type = tail.type;
@@ -100,11 +104,11 @@ function inMembers(btf: Btf, place: Place): Step {
     }
     if (off < start) break;
     const bytes = sizeOrUndefined(btf, member.type);
-    if (bytes === undefined) return bad('EFAULT', `field ${member.name} doesn't have size`);
+    if (bytes === undefined) return bad('EFAULT', `field ${nameOf(member)} doesn't have size`);
     if (off >= start + bytes) continue;
     return inMember(btf, place, { member, start, end: start + bytes });
   }
-  return bad('EINVAL', `struct ${type.name} doesn't have field at offset ${off}`);
+  return bad('EINVAL', `struct ${nameOf(type)} doesn't have field at offset ${off}`);
 }
 
 function sizeOrUndefined(btf: Btf, id: number): number | undefined {
@@ -141,19 +145,19 @@ function inMember(
     if (bytes !== size || off !== start) {
       return bad(
         'EACCES',
-        `cannot access ptr member ${member.name} with moff ${start} in struct ${place.type.name} with off ${off} size ${size}`,
+        `cannot access ptr member ${nameOf(member)} with moff ${start} in struct ${nameOf(place.type)} with off ${off} size ${size}`,
       );
     }
     const target = resolveModifiers(btf, type.type);
     const kind = btf.kind(target);
-    if (kind !== 'struct' && kind !== 'union') return SCALAR;
+    if (kind !== 'struct' && kind !== 'union') return { kind: 'memory' };
     const flags = tagFlags(btf, type.type) | (place.untrusted ? typeFlags.untrusted : 0);
     return { kind: 'pointer', id: target, flags, field: member.name };
   }
   if (off + size > end && !place.untrusted) {
     return bad(
       'EACCES',
-      `access beyond the end of member ${member.name} (mend:${end}) in struct ${place.type.name} with off ${off} size ${size}`,
+      `access beyond the end of member ${nameOf(member)} (mend:${end}) in struct ${nameOf(place.type)} with off ${off} size ${size}`,
     );
   }
   return SCALAR;

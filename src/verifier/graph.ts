@@ -118,7 +118,7 @@ function processNode(
   const given = typeRef(env.frame, r);
   const wanted = { object: root.object, id: element.id };
   const struct = env.types.name(wanted);
-  if (!env.types.matches({ ...given, off: 0 }, wanted, true)) {
+  if (!env.types.matches({ ...given, off: 0 }, wanted, { strict: true, log: (text) => env.write(text) })) {
     env.reject(
       'EINVAL',
       `operation on ${names[arg.root]} expects arg#1 ${name} at offset=${element.offset} in struct ${struct}, but arg is at offset=${offset} in struct ${env.types.name(given)}`,

@@ -285,7 +285,13 @@ export function checkStructArg(
   }
   const given = typeRef(env.frame, regAt(reg));
   const wanted = { object: KERNEL, id };
-  if (env.types.matches({ ...given, off: word(env.frame, regAt(reg), OFF) }, wanted, false)) return;
+  if (
+    env.types.matches({ ...given, off: word(env.frame, regAt(reg), OFF) }, wanted, {
+      strict: false,
+      log: (text) => env.write(text),
+    })
+  )
+    return;
   env.reject(
     'EACCES',
     `R${reg} is of type ${env.types.name(given)} but ${env.types.name(wanted)} is expected`,
@@ -328,7 +334,13 @@ function checkStruct(
   const name = kind.startsWith('btf') ? kind.slice(kind.indexOf(':') + 1) : 'sock_common';
   const given = typeRef(env.frame, regAt(reg));
   const wanted = { object: KERNEL, id: env.types.kernelStruct(name) };
-  if (env.types.matches({ ...given, off: word(env.frame, regAt(reg), OFF) }, wanted, false)) return;
+  if (
+    env.types.matches({ ...given, off: word(env.frame, regAt(reg), OFF) }, wanted, {
+      strict: false,
+      log: (text) => env.write(text),
+    })
+  )
+    return;
   env.reject('EACCES', `R${reg} is of type ${env.types.name(given)} but ${name} is expected`);
 }
 

@@ -299,7 +299,13 @@ function checkStruct(env: Env, call: KfuncCall, arg: Arg & { readonly struct: nu
   const names = [env.types.name(given), env.types.name(wanted)] as const;
   const alias = names[0] === names[1] + NOCAST || names[1] === names[0] + NOCAST;
   const strict = (has(call, 'release') && word(file, r, REF_OBJ_ID) !== 0) || alias;
-  if (env.types.matches({ ...given, off: word(file, r, OFF) }, wanted, strict)) return;
+  if (
+    env.types.matches({ ...given, off: word(file, r, OFF) }, wanted, {
+      strict: strict,
+      log: (text) => env.write(text),
+    })
+  )
+    return;
   if (projections[names[1]] === names[0]) return;
   env.reject(
     'EINVAL',

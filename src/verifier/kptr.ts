@@ -161,5 +161,11 @@ export function matchKptr(
   if (!isPointer || (type & ~0xff & ~allowed) !== 0) bad();
   checkUnmoved(env, reg, true);
   const strict = field.kind !== 'kptrUntrusted';
-  if (!env.types.matches({ ...given, off: word(file, r, OFF) }, wanted, strict)) bad();
+  if (
+    !env.types.matches({ ...given, off: word(file, r, OFF) }, wanted, {
+      strict: strict,
+      log: (text) => env.write(text),
+    })
+  )
+    bad();
 }

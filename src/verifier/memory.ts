@@ -393,6 +393,10 @@ function accessMapPointer(env: Env, access: Access): void {
   const found = structAccess(kernel, { id, off, size, untrusted: false });
   if (found.kind === 'error') env.reject(found.errno, found.message);
   if (access.value < 0) return;
+  if (found.kind === 'memory') {
+    setPointer(file, regAt(access.value), regTypes.mem | typeFlags.rdonly | typeFlags.untrusted);
+    return;
+  }
   if (found.kind !== 'pointer') {
     setScalar(file, regAt(access.value));
     return;

@@ -103,12 +103,13 @@ export class StackLiveness {
 
   read(frame: number, slot: number): void {
     const instance = this.instance(this.env.state, this.env.state.curFrame);
-    const { read } = instance.frame(frame);
+    const { read, live } = instance.frame(frame);
     const at = 2 * (this.env.insn - instance.subprog.start) + (slot >> 5);
     const bits = ((read[at] as number) | (1 << (slot & 31))) >>> 0;
     if (bits === read[at]) return;
     read[at] = bits;
-    instance.updated = true;
+    // What is alive there already, for what comes later, needs not be spread again.
+    if (((bits | (live[at] as number)) >>> 0) !== live[at]) instance.updated = true;
   }
 
   write(frame: number, slot: number): void {

@@ -39,6 +39,9 @@ export function kernelWrite(env: Env, write: Write): boolean {
   if (btf === undefined) return false;
   if (env.target?.structOps === 'tcp_congestion_ops') return tcpWrite(env, { ...write, btf, name });
   if (env.target?.structOps === 'bpf_dummy_ops') return dummyWrite(env, { ...write, btf, name });
+  if (env.progType === 'xdp' || env.progType === 'sched_cls' || env.progType === 'sched_act') {
+    return connectionWrite(env, { ...write, btf, name });
+  }
   return false;
 }
 
@@ -59,6 +62,23 @@ function tcpWrite(env: Env, write: NamedWrite): boolean {
     );
   }
   return env.reject('EACCES', `no write support to tcp_sock at off ${off}`);
+}
+
+/** Programs over packets may mark connections. */
+function connectionWrite(env: Env, write: NamedWrite): boolean {
+  const { btf, name, off, size } = write;
+  if (name !== 'nf_conn' && name !== 'nf_conn___init') env.reject('EACCES', 'only read is supported');
+  const mark = placeOf(btf, env.types.kernelStruct('nf_conn'), ['mark']);
+  if (mark === undefined || mark.off !== off)
+    env.reject('EACCES', `no write support to nf_conn at off ${off}`);
+  const end = mark.off + mark.size;
+  if (off + size > end) {
+    env.reject(
+      'EACCES',
+      `write access at off ${off} with size ${size} beyond the member of nf_conn ended at ${end}`,
+    );
+  }
+  return true;
 }
 
 function placeOf(btf: Btf, id: number, path: readonly string[]): { off: number; size: number } | undefined {

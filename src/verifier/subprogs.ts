@@ -79,8 +79,10 @@ function nameKfunc(env: Env, call: { readonly imm: number; readonly off: number 
     env.reject('EINVAL', 'calling kernel functions needs the types of a kernel, and none were given');
   }
   if (call.off !== 0) env.reject('EINVAL', 'fd_idx without fd_array is invalid');
-  if (findKfunc(env, call.imm) === undefined) {
-    env.reject('EINVAL', `kernel btf_id ${call.imm} is not a function`);
+  const kfunc = findKfunc(env, call.imm);
+  if (kfunc === undefined) env.reject('EINVAL', `kernel btf_id ${call.imm} is not a function`);
+  if (kfunc.name.startsWith('bpf_xdp_metadata_')) {
+    env.reject('EINVAL', 'metadata kfuncs require device-bound program');
   }
 }
 
