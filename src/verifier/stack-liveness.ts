@@ -109,7 +109,7 @@ export class StackLiveness {
     if (bits === read[at]) return;
     read[at] = bits;
     // What is alive there already, for what comes later, needs not be spread again.
-    if (((bits | (live[at] as number)) >>> 0) !== live[at]) instance.updated = true;
+    if ((bits | (live[at] as number)) >>> 0 !== live[at]) instance.updated = true;
   }
 
   write(frame: number, slot: number): void {
