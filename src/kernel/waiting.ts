@@ -16,7 +16,7 @@ export class ObjectWatch implements Watch {
   /** Something happened that no wait has told yet. */
   #pending: boolean;
   #closed = false;
-  #wake: ((ending: Ending) => void) | undefined;
+  readonly #sleepers = new Set<(ending: Ending) => void>();
 
   constructor(objects: readonly Readable[]) {
     this.#pending = objects.some((object) => object.isReadable());
@@ -34,25 +34,30 @@ export class ObjectWatch implements Watch {
   close(): void {
     this.#closed = true;
     for (const stop of this.#stops.splice(0)) stop();
-    this.#wake?.('ended');
+    this.#wakeAll('ended');
   }
 
   #event(): void {
     this.#pending = true;
-    this.#wake?.('ready');
+    this.#wakeAll('ready');
   }
 
   #sleep(timeoutMs: number | undefined, signal: AbortSignal | undefined): Promise<Ending> {
     return new Promise((resolve) => {
-      const onAbort = (): void => this.#wake?.('ended');
+      const onAbort = (): void => wake('ended');
       const timer = timeoutMs === undefined ? undefined : setTimeout(onAbort, timeoutMs);
-      this.#wake = (ending) => {
-        this.#wake = undefined;
+      const wake = (ending: Ending): void => {
+        this.#sleepers.delete(wake);
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);
         resolve(ending);
       };
+      this.#sleepers.add(wake);
       signal?.addEventListener('abort', onAbort);
     });
+  }
+
+  #wakeAll(ending: Ending): void {
+    for (const wake of [...this.#sleepers]) wake(ending);
   }
 }

@@ -22,7 +22,7 @@ class Epoll {
   readonly #epfd: number;
   readonly #most: number;
   #poll: PollHandle | undefined;
-  #wake: ((ending: Ending) => void) | undefined;
+  readonly #sleepers = new Set<(ending: Ending) => void>();
   #closed = false;
 
   constructor(libc: Libc, fds: readonly number[], flags: number) {
@@ -42,21 +42,26 @@ class Epoll {
     if (this.#closed) return Promise.resolve('closed');
     if (signal?.aborted) return Promise.resolve('aborted');
     return new Promise((resolve) => {
-      const onReady = (): void => this.#wake?.('ready');
-      const onAbort = (): void => this.#wake?.('aborted');
-      const timer =
-        timeoutMs === undefined ? undefined : setTimeout(() => this.#wake?.('timeout'), timeoutMs);
-      this.#wake = (ending) => {
-        this.#wake = undefined;
-        this.#poll?.stop();
+      const onAbort = (): void => wake('aborted');
+      const timer = timeoutMs === undefined ? undefined : setTimeout(() => wake('timeout'), timeoutMs);
+      const wake = (ending: Ending): void => {
+        this.#sleepers.delete(wake);
+        if (this.#sleepers.size === 0) this.#poll?.stop();
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);
         resolve(ending);
       };
+      this.#sleepers.add(wake);
       signal?.addEventListener('abort', onAbort);
+      if (this.#sleepers.size > 1) return;
+      const onReady = (): void => this.#wakeAll('ready');
       if (this.#poll === undefined) this.#poll = this.#libc.poll(this.#epfd, onReady);
       else this.#poll.start({ readable: true }, onReady);
     });
+  }
+
+  #wakeAll(ending: Ending): void {
+    for (const wake of [...this.#sleepers]) wake(ending);
   }
 
   /** Takes the events that there are: the fds they are of. */
@@ -73,7 +78,7 @@ class Epoll {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#wake?.('closed');
+    this.#wakeAll('closed');
     this.#poll?.close();
     this.#libc.close(this.#epfd);
   }

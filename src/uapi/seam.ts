@@ -97,7 +97,7 @@ export interface Watch {
   /**
    * Resolves with true when there may be something new since the last wait (the first time: when there is
    * anything), with false at the timeout, at the abort, and when it is closed. Read until nothing is left before
-   * waiting again. One wait at a time.
+   * waiting again. Of several waits at a time an event ends all.
    */
   wait(options?: { timeoutMs?: number | undefined; signal?: AbortSignal | undefined }): Promise<boolean>;
   /** Ends a wait under way. Closing twice is harmless. */

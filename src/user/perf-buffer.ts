@@ -9,7 +9,7 @@
 import { BpfError } from '../uapi/errno.ts';
 import type { Mapping, System, Watch } from '../uapi/seam.ts';
 import { closeAll, closeWhenForgotten, type Handle } from './handle.ts';
-import { breathe, closedError, type DecodeRecord, type WaitOptions } from './reading.ts';
+import { breathe, closedError, type DecodeRecord, type WaitOptions, waitUntil } from './reading.ts';
 
 const PERF_TYPE_SOFTWARE = 1;
 const PERF_COUNT_SW_BPF_OUTPUT = 10n;
@@ -202,12 +202,9 @@ export class PerfBuffer<T = Uint8Array> implements AsyncIterable<PerfRecord<T>> 
   }
 
   /** Resolves with true as soon as a record is there, with false at the timeout, the abort, or when it is closed. */
-  async wait(options: WaitOptions = {}): Promise<boolean> {
-    while (!this.#closed && !options.signal?.aborted) {
-      if (this.#cpus.some((buffer) => !buffer.isEmpty())) return true;
-      if (!(await this.#watch.wait(options))) return false;
-    }
-    return false;
+  wait(options: WaitOptions = {}): Promise<boolean> {
+    const isReady = (): boolean => !this.#closed && this.#cpus.some((buffer) => !buffer.isEmpty());
+    return waitUntil(isReady, this.#watch, options);
   }
 
   /** Every sample as it comes, until aborted or closed. One is taken when it is asked for. */

@@ -184,6 +184,45 @@ each('ringbuf', 'a limit, and a visitor that throws', (kernel, own) => {
 
 each(
   'ringbuf',
+  'a visitor that closes the reader ends its drain; one that drains is refused',
+  (kernel, own) => {
+    const map = own(ringOf(kernel));
+    const program = own(producer(kernel, map));
+    program.run(10);
+    for (const how of ['drain', 'drainBytes'] as const) {
+      const reader = own(map.ringBuffer());
+      let seen = 0;
+      reader[how](() => {
+        if (++seen === 3) reader.close();
+      });
+      assert.equal(seen, 3, how);
+    }
+    // What was read before the close was not given back, so it is still there.
+    const reader = own(map.ringBuffer());
+    assert.throws(() => reader.drain(() => reader.drain(() => {})), { code: 'busy' });
+    assert.equal(
+      reader.drain(() => {}),
+      9,
+    );
+  },
+);
+
+each('ringbuf', 'two that wait for one reader both wake', async (kernel, own) => {
+  const map = own(ringOf(kernel));
+  const reader = own(map.ringBuffer());
+  const program = own(producer(kernel, map));
+  const waiting = [
+    reader.wait({ timeoutMs: 5000 }),
+    reader.wait({ timeoutMs: 5000 }),
+    reader.wait({ timeoutMs: 1 }),
+  ];
+  await setTimeout(3);
+  program.run(1);
+  assert.deepEqual(await Promise.all(waiting), [true, true, false]);
+});
+
+each(
+  'ringbuf',
   'an iterator waits for records, ends at the abort, and leaves the rest to the next',
   async (kernel, own) => {
     const map = own(ringOf(kernel));

@@ -4,6 +4,7 @@
  */
 import { SkepError } from '../base/errors.ts';
 import { type Btf, codec } from '../btf/index.ts';
+import type { Watch } from '../uapi/seam.ts';
 
 export interface WaitOptions {
   readonly timeoutMs?: number | undefined;
@@ -58,6 +59,20 @@ function findRecordType(btf: Btf, name: string): number | undefined {
 
 export function closedError(what: string): SkepError {
   return new SkepError({ code: 'closed', message: `the reader of ${what} is closed` });
+}
+
+/** Waits by a watch until something is ready; false at the timeout, at the abort, or when the watch is closed. */
+export async function waitUntil(
+  isReady: () => boolean,
+  watch: Watch,
+  { timeoutMs, signal }: WaitOptions,
+): Promise<boolean> {
+  const deadline = timeoutMs === undefined ? undefined : Date.now() + timeoutMs;
+  while (!isReady()) {
+    const left = deadline === undefined ? undefined : Math.max(0, deadline - Date.now());
+    if (!(await watch.wait({ timeoutMs: left, signal }))) return false;
+  }
+  return !signal?.aborted;
 }
 
 /** Lets timers, sockets and other readers run: promises alone never give them a turn. */

@@ -18,10 +18,10 @@
  * loaded plainly there, and its record's address is made of it, `start | header >> 31`, which adds nothing to a
  * record that is not busy: no processor loads from an address before it has it, and x86-64 keeps loads in order.
  */
-import { Bug } from '../base/errors.ts';
+import { Bug, SkepError } from '../base/errors.ts';
 import type { Mapping, System, Watch } from '../uapi/seam.ts';
 import type { Handle } from './handle.ts';
-import { breathe, closedError, type DecodeRecord, type WaitOptions } from './reading.ts';
+import { breathe, closedError, type DecodeRecord, type WaitOptions, waitUntil } from './reading.ts';
 
 /** The sign of a header says that it is busy. */
 const BUSY = 0x80000000 | 0;
@@ -72,6 +72,7 @@ export class RingBuffer<T = Uint8Array> implements AsyncIterable<T> {
   /** Where a drain under way is, and where the record that it found last ends. */
   #position = 0;
   #end = 0;
+  #isDraining = false;
   #closed = false;
 
   /** @throws {BpfError} where it cannot be mapped or waited for: EMFILE, ENOMEM, EACCES, EPERM */
@@ -140,6 +141,7 @@ export class RingBuffer<T = Uint8Array> implements AsyncIterable<T> {
           count++;
           visit(view, (start + HEADER) | (header >> 31), header);
           // What was called may have made the embedded kernel's memory grow, or closed this reader.
+          if (this.#closed) break;
           if (headers.length === 0) ({ headers, view } = this.#current());
         }
       } finally {
@@ -153,12 +155,9 @@ export class RingBuffer<T = Uint8Array> implements AsyncIterable<T> {
    * Resolves with true as soon as a finished record is there, with false at the timeout, at the abort, or when
    * the reader is closed.
    */
-  async wait(options: WaitOptions = {}): Promise<boolean> {
-    while (!this.#closed && !options.signal?.aborted) {
-      if (this.#hasRecord()) return true;
-      if (!(await this.#watch.wait(options))) return false;
-    }
-    return false;
+  wait(options: WaitOptions = {}): Promise<boolean> {
+    const isReady = (): boolean => !this.#closed && this.#hasRecord();
+    return waitUntil(isReady, this.#watch, options);
   }
 
   /**
@@ -209,23 +208,35 @@ export class RingBuffer<T = Uint8Array> implements AsyncIterable<T> {
   #inChunks(limit: number, read: (last: number, most: number) => number): number {
     let count = 0;
     let bytes = 0;
-    while (count < limit && bytes < this.capacity) {
-      const { consumer, producer } = this.#current();
-      const first = Atomics.load(consumer, 0);
-      this.#position = first;
-      try {
-        count += read(Atomics.load(producer, 0), Math.min(limit - count, CHUNK));
-      } finally {
-        if (!this.#closed) this.#release(this.#current(), this.#position - first);
+    if (this.#isDraining)
+      throw new SkepError({ code: 'busy', message: `${this.#source.map.what} is being read already` });
+    let pages = this.#current();
+    this.#isDraining = true;
+    try {
+      while (count < limit && bytes < this.capacity && !this.#closed) {
+        const first = Atomics.load(pages.consumer, 0);
+        this.#position = first;
+        try {
+          count += read(Atomics.load(pages.producer, 0), Math.min(limit - count, CHUNK));
+        } finally {
+          if (!this.#closed) {
+            pages = this.#current();
+            this.#release(pages, this.#position - first);
+          }
+        }
+        if (this.#position === first) break;
+        bytes += (this.#position - first) >>> 0;
       }
-      if (this.#position === first) break;
-      bytes += (this.#position - first) >>> 0;
+    } finally {
+      this.#isDraining = false;
     }
     return count;
   }
 
   /** Where the next finished record before `last` starts, and in `#end` where it ends; -1 where there is none. */
   #next(last: number): number {
+    // Who looked at the record before may have closed this reader.
+    if (this.#closed) return -1;
     const { headers } = this.#current();
     while (this.#position !== last) {
       const place = this.#position & (this.capacity - 1);
