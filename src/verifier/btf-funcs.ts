@@ -9,6 +9,43 @@ import type { Env, Subprog } from './env.ts';
 
 const RECORD = 8;
 
+/**
+ * The records by themselves, before the program is looked at: in order, and of functions (check_btf_func_early). What
+ * Linux says of them has no line break.
+ */
+export function checkFuncRecords(env: Env): void {
+  const info = env.input.funcInfo;
+  const { btf } = env;
+  if (info === undefined || btf === undefined) return;
+  const refuse = (text: string): never => {
+    env.write(text);
+    return env.fail('EINVAL');
+  };
+  const view = new DataView(info.buffer, info.byteOffset, info.byteLength);
+  let before = 0;
+  for (let at = 0; at + RECORD <= info.length; at += RECORD) {
+    const start = view.getUint32(at, true);
+    const id = view.getUint32(at + 4, true);
+    if (at === 0) {
+      if (start !== 0) refuse(`nonzero insn_off ${start} for the first func info record`);
+    } else if (start <= before) {
+      refuse(`same or smaller insn offset (${start}) than previous func info record (${before})`);
+    }
+    if (!isFunction(btf, id)) refuse(`invalid type id ${id} in func info`);
+    before = start;
+  }
+}
+
+function isFunction(btf: Btf, id: number): boolean {
+  try {
+    const func = btf.type(id);
+    return func.kind === 'func' && btf.type(func.type).kind === 'funcProto';
+  } catch (error) {
+    if (error instanceof SkepError) return false;
+    throw error;
+  }
+}
+
 export function checkFuncInfo(env: Env): void {
   const info = env.input.funcInfo;
   if (info === undefined || info.length === 0) {

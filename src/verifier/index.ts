@@ -4,7 +4,7 @@
  */
 import { checkAttachTarget } from './attach-target.ts';
 import { hasBtfContext } from './btf-ctx.ts';
-import { checkFuncInfo } from './btf-funcs.ts';
+import { checkFuncInfo, checkFuncRecords } from './btf-funcs.ts';
 import { checkCfg } from './cfg.ts';
 import { Env, Rejection, type Subprog } from './env.ts';
 import { explore } from './explore.ts';
@@ -73,6 +73,7 @@ function refuse(errno: 'E2BIG' | 'EINVAL'): Rejected {
 /** Linux's order: structure first, then every path, then what needs all of it. */
 function check(env: Env): void {
   if (!env.readBtf()) env.fail('EINVAL');
+  checkFuncRecords(env);
   findSubprogs(env);
   checkSubprogs(env);
   checkFuncInfo(env);

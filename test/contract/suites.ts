@@ -1,5 +1,6 @@
 /** Every suite of the contract, by name. */
 
+import { badPrograms } from './bad-programs.ts';
 import { chains } from './chains.ts';
 import type { ContractTest } from './harness.ts';
 import { hooks } from './hooks.ts';
@@ -21,4 +22,5 @@ export const suites: Readonly<Record<string, readonly ContractTest[]>> = {
   chains,
   reading,
   verdicts,
+  'bad programs': badPrograms,
 };
