@@ -6,8 +6,10 @@ import { Kernel, type KernelHandle } from '../user/index.ts';
 import { usageError } from './args.ts';
 import type { Invocation } from './invocation.ts';
 
-const kernels: Readonly<Record<string, (invocation: Invocation) => Promise<KernelHandle>>> = {
-  embedded: async (invocation) => new Kernel({ engine: engineOf(invocation) }),
+type Open = (invocation: Invocation, btf: Uint8Array | undefined) => Promise<KernelHandle>;
+
+const kernels: Readonly<Record<string, Open>> = {
+  embedded: async (invocation, btf) => new Kernel({ engine: engineOf(invocation), ...(btf && { btf }) }),
   linux: async () => new (await import('../linux-kernel.ts')).LinuxKernel(),
 };
 
@@ -26,7 +28,7 @@ export function engineOf(invocation: Invocation): Engine {
 /**
  * @throws {SkepError} 'usage' for another name; 'no-linux' or 'no-koffi' where Linux cannot be asked
  */
-export async function openKernel(invocation: Invocation): Promise<KernelHandle> {
+export async function openKernel(invocation: Invocation, btf?: Uint8Array): Promise<KernelHandle> {
   const name = invocation.value('kernel') ?? 'embedded';
   const open = Object.hasOwn(kernels, name) ? kernels[name] : undefined;
   if (open === undefined) {
@@ -35,5 +37,5 @@ export async function openKernel(invocation: Invocation): Promise<KernelHandle> 
   if (name !== 'embedded' && (invocation.has('engine') || invocation.has('interp'))) {
     throw usageError(`option '--engine' is for the embedded kernel; ${name} has its own`);
   }
-  return open(invocation);
+  return open(invocation, btf);
 }

@@ -8,7 +8,7 @@ import { SkepError } from '../base/errors.ts';
 import type { CollectionSpec, ProgramSpec } from '../object/index.ts';
 import { BpfError } from '../uapi/errno.ts';
 import { progTypeName } from '../uapi/prog-types.ts';
-import { type KernelHandle, LoadError, type LoadOptions } from '../user/index.ts';
+import { Kernel, type KernelHandle, LoadError, type LoadOptions } from '../user/index.ts';
 import { explainRejection } from '../verifier/explain/index.ts';
 import { givenKernelBtf } from './btf.ts';
 import type { Invocation } from './invocation.ts';
@@ -25,11 +25,15 @@ const LEVEL_INSNS = 1;
 const LEVEL_STATS = 4;
 
 export async function verify(invocation: Invocation): Promise<number> {
-  const kernel = await openKernel(invocation);
-  const verdicts = invocation.operands.flatMap((file) => verifyFile(invocation, kernel, file));
+  const given = givenKernelBtf(invocation);
+  const kernel = await openKernel(invocation, given);
+  // The embedded kernel has these types as its own then.
+  const kernelBtf = kernel instanceof Kernel ? undefined : given;
+  const verifyOne = (file: string): Verdict[] => verifyFile(invocation, { kernel, kernelBtf }, file);
+  const verdicts = invocation.operands.flatMap(verifyOne);
   const against = invocation.value('baseline');
   if (against !== undefined) {
-    const before = readBaseline(against, (file) => verifyFile(invocation, kernel, file));
+    const before = readBaseline(against, verifyOne);
     return compareVerdicts(invocation, { before, after: verdicts });
   }
   if (invocation.json) invocation.printJson(verdicts);
@@ -37,10 +41,14 @@ export async function verify(invocation: Invocation): Promise<number> {
   return verdicts.every(({ accepted }) => accepted) ? 0 : 1;
 }
 
-function verifyFile(invocation: Invocation, kernel: KernelHandle, file: string): Verdict[] {
+function verifyFile(
+  invocation: Invocation,
+  { kernel, kernelBtf }: { kernel: KernelHandle; kernelBtf: Uint8Array | undefined },
+  file: string,
+): Verdict[] {
   const spec = openFile(file);
   const logLevel = invocation.integer('log-level', 0);
-  const given = { kernelBtf: givenKernelBtf(invocation), kconfig: givenConfig(invocation) };
+  const given = { kernelBtf, kconfig: givenConfig(invocation) };
   return inFile(file, () =>
     chosenPrograms(spec, invocation.value('prog')).map(([name, program]) =>
       verifyProgram(kernel, alone(spec, name), { file, name, program, logLevel, given }),

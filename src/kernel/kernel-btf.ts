@@ -3,10 +3,10 @@
  * rules, and what a member needs is added before it. The enums of the user-space interface come from their own tables.
  */
 import { Bug } from '../base/errors.ts';
-import { BtfBuilder, type BtfMember, type BtfType } from '../btf/index.ts';
+import { BtfBuilder, type BtfMember, type BtfType, btfLinkages } from '../btf/index.ts';
 import { attachTypes } from '../uapi/attach-types.ts';
 import { helpers } from '../uapi/helpers.ts';
-import { kernelStructs, kernelTraces, kernelTypedefs } from '../uapi/kernel-types.ts';
+import { kernelFunctions, kernelStructs, kernelTraces, kernelTypedefs } from '../uapi/kernel-types.ts';
 import { mapTypes } from '../uapi/map-types.ts';
 import { progTypes } from '../uapi/prog-types.ts';
 
@@ -43,11 +43,12 @@ interface Declaration {
   readonly bits: number;
 }
 
-/** 'const struct cred *cred', 'char comm[16]', '__u8 ihl:4'. */
+/** 'const struct cred *cred', 'char comm[16]', '__u8 ihl:4'; a pointer may have no name, 'void *'. */
 function parseDeclaration(text: string): Declaration {
-  const parts = /^(?<base>.*[\w ])(?<stars>\**)\b(?<name>\w+)(?:\[(?<length>\d+)\])?(?::(?<bits>\d+))?$/.exec(
-    text,
-  );
+  const form = text.endsWith('*')
+    ? /^(?<base>\w[\w ]*?) *(?<stars>\*+)$/
+    : /^(?<base>\w[\w ]*?) *(?<stars>\**) *\b(?<name>\w+)(?:\[(?<length>\d+)\])?(?::(?<bits>\d+))?$/;
+  const parts = form.exec(text);
   const { base = '', stars = '', name = '', length, bits = '0' } = parts?.groups ?? {};
   if (parts === null) throw new Bug(`not a declaration: ${text}`);
   return {
@@ -82,6 +83,7 @@ class KernelTypes {
     for (const name of Object.keys(kernelStructs)) this.#base(`struct ${name}`);
     this.#enums();
     for (const [name, text] of Object.entries(kernelTraces)) this.#trace(name, text);
+    for (const [name, text] of Object.entries(kernelFunctions)) this.#function(name, text);
     const builder = new BtfBuilder();
     for (const [i, type] of this.#types.entries()) {
       if (type === undefined) throw new Bug(`type ${i + 1} of the kernel was left out`);
@@ -213,12 +215,50 @@ class KernelTypes {
 
   /** typedef void (*btf_trace_NAME)(void *, …) */
   #trace(name: string, text: string): void {
-    const first = this.#declared({ base: 'void', stars: 1, name: '', length: undefined, bits: 0 });
-    const rest = parseDeclarations(text).map((declaration) => this.#declared(declaration));
-    const parameters = [first, ...rest].map(({ id }) => ({ name: '', type: id }));
+    const parameters = this.#parameters(`void *; ${text}`).map(({ type }) => ({ name: '', type }));
     const proto = this.#add({ kind: 'funcProto', name: '', type: 0, parameters });
     const pointer = this.#add({ kind: 'ptr', name: '', type: proto });
     this.#add({ kind: 'typedef', name: `btf_trace_${name}`, type: pointer });
+  }
+
+  /** A function for programs: tagged, as the kernel's are. `text` is 'int(struct bpf_iter_num *it; int start)'. */
+  #function(name: string, text: string): void {
+    const open = text.indexOf('(');
+    const type = this.#add(this.#proto(text.slice(0, open), text.slice(open + 1, -1)));
+    const id = this.#add({ kind: 'func', name, type, linkage: btfLinkages.static });
+    this.#add({ kind: 'declTag', name: 'bpf_kfunc', type: id, component: -1 });
+  }
+
+  #proto(result: string, parameters: string): BtfType {
+    return {
+      kind: 'funcProto',
+      name: '',
+      type: this.#named(result),
+      parameters: this.#parameters(parameters),
+    };
+  }
+
+  #parameters(text: string): { name: string; type: number }[] {
+    return text
+      .split(';')
+      .map((each) => each.trim())
+      .filter((each) => each !== '')
+      .map((each) => {
+        const callback = /^(?<result>.+)\(\*(?<name>\w+)\)\((?<parameters>.*)\)$/.exec(each)?.groups;
+        if (callback === undefined) {
+          const declaration = parseDeclaration(each);
+          return { name: declaration.name, type: this.#declared(declaration).id };
+        }
+        const { result = '', name = '', parameters = '' } = callback;
+        const type = this.#add(this.#proto(result, parameters.replaceAll(',', ';')));
+        return { name, type: this.#add({ kind: 'ptr', name: '', type }) };
+      });
+  }
+
+  /** The id of a type that is written without a name: 'void', 'struct cred *'. */
+  #named(text: string): number {
+    if (text === 'void') return 0;
+    return this.#declared(parseDeclaration(text.endsWith('*') ? text : `${text} _`)).id;
   }
 }
 

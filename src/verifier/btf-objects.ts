@@ -23,17 +23,23 @@ function readKernel(bytes: Uint8Array): Btf {
 }
 
 export class BtfObjects {
-  private readonly kernelBytes: Uint8Array | undefined;
+  private readonly source: { readonly kernelBtf?: Uint8Array | undefined };
   private readonly list: (Btf | undefined)[] = [undefined];
 
-  constructor(kernelBytes: Uint8Array | undefined) {
-    this.kernelBytes = kernelBytes;
+  /** @param source where the kernel's raw BTF is asked for, when it is needed */
+  constructor(source: { readonly kernelBtf?: Uint8Array | undefined }) {
+    this.source = source;
   }
 
   /** The kernel's BTF, read when it is first asked for. */
   get kernel(): Btf | undefined {
-    if (this.kernelBytes === undefined) return undefined;
-    return (this.list[KERNEL] ??= readKernel(this.kernelBytes));
+    let known = this.list[KERNEL];
+    if (known === undefined) {
+      const { kernelBtf } = this.source;
+      known = kernelBtf && readKernel(kernelBtf);
+      this.list[KERNEL] = known;
+    }
+    return known;
   }
 
   /** The number of a BTF that is not the kernel's. */

@@ -235,7 +235,7 @@ export class Env {
     this.fences = bytes(17);
     this.seen = bytes(18);
     this.facts = new FactsBuilder(count);
-    this.types = new BtfObjects(input.kernelBtf);
+    this.types = new BtfObjects(input);
   }
 
   /** Read the program's BTF, if it has one; false where it is no BTF. */

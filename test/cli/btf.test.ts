@@ -144,3 +144,17 @@ test('types of what the running kernel has', { skip: whyNoLinux() || noBpftool }
     loaded.close();
   }
 });
+
+test('verify: programs of types and functions of the kernel, against its own and against given ones', () => {
+  const object = fixture('objects/tracing.bpf.o');
+  const vmlinux = '/sys/kernel/btf/vmlinux';
+  for (const options of [[], ...(existsSync(vmlinux) ? [['--btf', vmlinux]] : [])]) {
+    const { code, stdout, stderr } = skep(['verify', object, ...options]);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^enter +tracing +accepted /m);
+    assert.match(stdout, /^count +raw_tracepoint +accepted /m);
+  }
+  // Its types have no such tracepoint.
+  const { stderr } = skep(['verify', object, '--btf', fixture('kernels/small.o')]);
+  assert.match(stderr, /'enter' not loaded: /);
+});

@@ -236,8 +236,10 @@ function verifierInput(call: Call, attr: BpfAttr<'progLoad'>, program: Loading):
     funcInfo: program.funcInfo,
     lineInfo: program.lineInfo,
     attachBtfId: attr.attachBtfId,
-    // Others are verified without, and the types are not even made.
-    kernelBtf: attachedByBtf.includes(program.type) ? call.kernel.types.bytes : undefined,
+    // Read where a program asks for types of the kernel.
+    get kernelBtf() {
+      return call.kernel.types.bytes;
+    },
     logLevel: attr.logLevel ?? 0,
     cpus: call.kernel.cpus,
     now: () => Number(call.kernel.now()) / 1e6,
