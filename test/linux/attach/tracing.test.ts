@@ -3,7 +3,8 @@
  * and not afterwards. What the kernel lacks skips by name; the kernels of `npm run test:vm` have it.
  */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import process from 'node:process';
 import { describe, test } from 'node:test';
 import { SkepError } from '../../../src/base/errors.ts';
@@ -12,7 +13,7 @@ import { BpfError } from '../../../src/uapi/errno.ts';
 import type { System, TargetKind } from '../../../src/uapi/seam.ts';
 import { type AttachOptions, KernelHandle } from '../../../src/user/index.ts';
 import { callGetpgid, loadOnly, runAttached, whereThere } from '../../support/attach.ts';
-import { enterSandbox } from '../../support/linux-sandbox.ts';
+import { enterSandbox, OwnCgroup } from '../../support/linux-sandbox.ts';
 
 const sandbox = enterSandbox();
 const skip = 'reason' in sandbox ? sandbox.reason : false;
@@ -345,6 +346,22 @@ describe('iterators', { skip }, () => {
     assert.throws(() => loaded.program.attach(), /EBADF|EINVAL/);
     loaded.collection.close();
   });
+
+  test('a cgroup and those below it', (t) =>
+    whereThere(t, () => {
+      const { program } = loadOnly('iter_cgroup');
+      const cgroup = new OwnCgroup();
+      const below = join(cgroup.path, 'below');
+      try {
+        mkdirSync(below);
+        // A cgroup's id is the number of its folder's inode.
+        const ids = [cgroup.path, below].map((path) => String(statSync(path, { bigint: true }).ino));
+        assert.deepEqual([...program.iterate({ cgroup: cgroup.path })], ids);
+        rmdirSync(below);
+      } finally {
+        cgroup.close();
+      }
+    }));
 
   test('a walk that is left early leaves no fd', () => {
     const loaded = loadOnly('iter_task');
