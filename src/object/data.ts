@@ -91,10 +91,11 @@ function variablesOf(
   if (btf === undefined || datasec === undefined) {
     return symbolVariables(objectSymbols(elf.symbolsIn(section)), map);
   }
-  return datasec.variables.map(({ type: id, offset }) => {
+  return datasec.variables.map(({ type: id, offset, size }) => {
     const variable = btf.type(id);
     const btfTypeId = variable.kind === 'var' ? variable.type : 0;
-    return { name: variable.name, map, offset, size: sizeOf(btf, id), btfTypeId };
+    // To ask the type would be to read all of it.
+    return { name: variable.name, map, offset, size: size === 0 ? sizeOf(btf, id) : size, btfTypeId };
   });
 }
 

@@ -19,27 +19,24 @@ import {
 /** struct btf_type and struct btf_var_secinfo. */
 const [typeSize, varSize] = [12, 12];
 
-/** Symbols by their section and name. */
-function symbolTable(elf: ElfFile): Map<string, ElfSymbol> {
-  return new Map(
-    elf.symbols
-      .filter(({ name }) => name !== '')
-      .map((symbol) => [`${symbol.section} ${symbol.name}`, symbol]),
-  );
+/** The symbols of a section by name. */
+function symbolTable(elf: ElfFile, section: ElfSection): Map<string, ElfSymbol> {
+  return new Map(elf.symbolsIn(section).map((symbol) => [symbol.name, symbol]));
 }
 
 function fixDatasec(
   view: DataView,
   at: number,
-  parts: { btf: Btf; datasec: BtfDatasec; section: ElfSection; symbols: Map<string, ElfSymbol> },
+  parts: { btf: Btf; datasec: BtfDatasec; section: ElfSection; elf: ElfFile },
 ): void {
-  const { btf, datasec, section, symbols } = parts;
+  const { btf, datasec, section, elf } = parts;
+  const symbols = symbolTable(elf, section);
   if (datasec.size === 0) view.setUint32(at + 8, section.size, true);
   const placed = datasec.variables.map((variable) => {
     const type = btf.type(variable.type);
     // Of a static variable the compiler knows the offset.
     if (type.kind !== 'var' || type.linkage === btfLinkages.static) return variable;
-    const symbol = symbols.get(`${section.index} ${type.name}`);
+    const symbol = symbols.get(type.name);
     if (symbol === undefined) {
       throw new SkepError({
         code: 'object',
@@ -87,14 +84,12 @@ export function fixBtf(raw: Uint8Array, elf: ElfFile): Btf {
       view.setUint16(btf.recordOffset(id) + 4, btfLinkages.static, true);
     }
   }
-  let symbols: Map<string, ElfSymbol> | undefined;
   for (const id of btf.idsOf('datasec')) {
     const type = btf.type(id);
     // `.kconfig` and `.ksyms` are sections in BTF only.
     const section = type.kind === 'datasec' ? elf.section(type.name) : undefined;
     if (type.kind !== 'datasec' || section === undefined) continue;
-    symbols ??= symbolTable(elf);
-    fixDatasec(view, btf.recordOffset(id), { btf, datasec: type, section, symbols });
+    fixDatasec(view, btf.recordOffset(id), { btf, datasec: type, section, elf });
   }
   return btf.refreshed();
 }
