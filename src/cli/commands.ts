@@ -457,6 +457,7 @@ export const commands: readonly Command[] = [
     summary: 'write a TypeScript module with the types of an object and a function that loads it',
     details: [
       'It has the types of every map, variable and program, by name. Without --embed, the module reads the object from where it is now.',
+      'Records of a ring buffer or perf buffer have the type that a declaration tag of its map says, record:NAME, or else the struct of its name, without an s at the end: events, struct event.',
     ],
     options: {
       output: { value: 'FILE', short: 'o', summary: 'write to that file (- is standard output)' },
