@@ -112,8 +112,8 @@ function row(set: keyof typeof sets, ...flags: KfuncFlag[]): KfuncFacts {
 
 export const kfuncs = {
   __bpf_trap: row('any'),
-  bpf_arena_alloc_pages: row('any', 'trustedArgs', 'arenaReturn', 'arenaArg2'),
-  bpf_arena_free_pages: row('any', 'trustedArgs', 'arenaArg2'),
+  bpf_arena_alloc_pages: row('any', 'trustedArgs', 'sleepable', 'arenaReturn', 'arenaArg2'),
+  bpf_arena_free_pages: row('any', 'trustedArgs', 'sleepable', 'arenaArg2'),
   bpf_arena_reserve_pages: row('any', 'trustedArgs', 'arenaArg2'),
   bpf_cast_to_kern_ctx: row('any'),
   bpf_cgroup_read_xattr: row('any', 'rcu'),

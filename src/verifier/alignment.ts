@@ -50,7 +50,7 @@ export function checkAlignment(
   const type = typeOf(env.frame, r);
   const fixed = word(env.frame, r, OFF);
   const strict = access.strict || env.strictAlignment || type === regTypes.stack;
-  if (!strict || size === 1) return;
+  if (!strict || size === 1 || type === regTypes.arena) return;
   if (isPacket(type)) {
     if (isAligned(env, r, { off: NET_IP_ALIGN + fixed + off, size })) return;
     env.reject('EACCES', `misaligned packet access off 2+${offText(env, r)}+${fixed}+${off} size ${size}`);

@@ -314,7 +314,7 @@ function checkStruct(
 ): void {
   const { kind, reg, type } = arg;
   if (typesFor(kind) === memory) {
-    if (readOnly.has(kind)) return;
+    if (readOnly.has(kind) && kind !== 'mapKey' && kind !== 'mapValue') return;
     env.reject(
       'EACCES',
       `bpf_${facts.helper}() may write into memory pointed by R${reg} type=${regTypeName(type)}`,
