@@ -114,7 +114,7 @@ export const kfuncs = {
   __bpf_trap: row('any'),
   bpf_arena_alloc_pages: row('any', 'trustedArgs', 'sleepable', 'arenaReturn', 'arenaArg2'),
   bpf_arena_free_pages: row('any', 'trustedArgs', 'sleepable', 'arenaArg2'),
-  bpf_arena_reserve_pages: row('any', 'trustedArgs', 'arenaArg2'),
+  bpf_arena_reserve_pages: row('any', 'trustedArgs', 'sleepable', 'arenaArg2'),
   bpf_cast_to_kern_ctx: row('any'),
   bpf_cgroup_read_xattr: row('any', 'rcu'),
   bpf_copy_from_user_dynptr: row('any', 'sleepable'),
