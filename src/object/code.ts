@@ -9,6 +9,7 @@
 import { concatBytes } from '../base/bytes.ts';
 import { type CoreRelocation, coreRelocationOf } from '../btf/core/index.ts';
 import { recordSizes } from '../btf/ext.ts';
+import type { Btf } from '../btf/read.ts';
 import {
   type ElfRelocation,
   type ElfSection,
@@ -17,27 +18,19 @@ import {
   sectionFlags,
   sectionIndexes,
   sectionTypes,
+  symbolBindings,
   symbolTypes,
 } from '../elf/elf.ts';
+import { Assembly, CodeSlot, type ElfFunction, type Part, slotSize } from './assembly.ts';
 import type { RecordIndex, Stretch } from './records.ts';
 import { badObject, type ObjectSource, type PlacedMap } from './source.ts';
 import type { ExternSpec, SpecReference, SymbolReference } from './spec.ts';
 
-const slotSize = 8;
 const opcodes = { ldimm64: 0x18, call: 0x85 } as const;
 /** Source register of a two-slot load or a call: what its immediate names. */
 const pseudo = { mapFd: 1, mapValue: 2, func: 4, call: 1, kfunc: 2 } as const;
 /** In all programs of an object, 32 MiB; Linux takes 1M instructions a program. */
 const maxSlots = 4 << 20;
-
-/** A function: bytes `start` to `end` of its section. */
-export interface ElfFunction {
-  readonly name: string;
-  readonly section: ElfSection;
-  readonly start: number;
-  readonly end: number;
-  readonly binding: number;
-}
 
 export interface LinkedProgram {
   readonly insns: Uint8Array;
@@ -105,6 +98,7 @@ export class Linker {
   private readonly mapsAt = new Map<string, PlacedMap>();
   private readonly dataMaps = new Map<number, PlacedMap>();
   private slotsLeft = maxSlots;
+  private callbacks: ReadonlyMap<string, string> | undefined;
 
   constructor(context: LinkContext, functions: ReadonlyMap<number, readonly ElfFunction[]>) {
     this.context = context;
@@ -126,6 +120,11 @@ export class Linker {
       const called = this.linkUntilCall(program, top);
       if (called === undefined) waiting.pop();
       else waiting.push({ part: this.append(program, called), slot: 0 });
+      // What runs when the program throws is called by nobody.
+      const callback = waiting.length === 0 ? this.exceptionCallback(main) : undefined;
+      if (callback !== undefined && !program.placed.has(callback)) {
+        waiting.push({ part: this.append(program, callback), slot: 0 });
+      }
     }
     const stretches = program.parts.map(({ of, base }) => ({
       section: of.section.name,
@@ -142,6 +141,21 @@ export class Linker {
       lineInfo: records?.lineInfo.cutAll(stretches, recordSizes.lineInfo),
       coreRelocations: this.coreRelocations(stretches),
     };
+  }
+
+  /** The function that a tag of the program names, 'exception_callback:NAME' (libbpf: btf_ext's exception_cb_idx). */
+  private exceptionCallback(main: ElfFunction): ElfFunction | undefined {
+    this.callbacks ??= exceptionCallbacks(this.context.source.btf);
+    const name = this.callbacks.get(main.name);
+    if (name === undefined) return undefined;
+    for (const list of this.functions.values()) {
+      const found = list.find((each) => each.name === name && each.binding !== symbolBindings.local);
+      if (found !== undefined) return found;
+    }
+    throw badObject(
+      `its exception callback '${name}' is no global function of the object`,
+      `section '${main.section.name}', function '${main.name}'`,
+    );
   }
 
   private coreRelocations(stretches: readonly Stretch[]): CoreRelocation[] {
@@ -339,73 +353,16 @@ export class Linker {
   }
 }
 
-/** A function's place in a program: its first slot, and its code, a copy. */
-interface Part {
-  readonly of: ElfFunction;
-  readonly base: number;
-  readonly code: Uint8Array;
-}
+const exceptionTag = 'exception_callback:';
 
-/** A program as it grows. */
-class Assembly {
-  readonly parts: Part[] = [];
-  readonly placed = new Map<ElfFunction, number>();
-  readonly references: SpecReference[] = [];
-  readonly symbols: SymbolReference[] = [];
-  private slots = 0;
-
-  append(of: ElfFunction): Part {
-    const part = { of, base: this.slots, code: new Uint8Array(of.section.data.subarray(of.start, of.end)) };
-    this.parts.push(part);
-    this.placed.set(of, part.base);
-    this.slots += part.code.length / slotSize;
-    return part;
+/** Names of functions that run when a function throws, by its name. */
+function exceptionCallbacks(btf: Btf | undefined): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const id of btf?.idsOf('declTag') ?? []) {
+    const tag = btf!.type(id);
+    if (tag.kind !== 'declTag' || !tag.name.startsWith(exceptionTag) || tag.component !== -1) continue;
+    const func = btf!.type(tag.type);
+    if (func.kind === 'func') found.set(func.name, tag.name.slice(exceptionTag.length));
   }
-}
-
-/** One instruction slot in a part: the fields that linking looks at. */
-class CodeSlot {
-  readonly part: Part;
-  readonly slot: number;
-  private readonly view: DataView;
-
-  constructor(part: Part, slot: number) {
-    this.part = part;
-    this.slot = slot;
-    this.view = new DataView(part.code.buffer, part.code.byteOffset + slot * slotSize);
-  }
-
-  get opcode(): number {
-    return this.view.getUint8(0);
-  }
-
-  get src(): number {
-    return this.view.getUint8(1) >> 4;
-  }
-
-  set src(value: number) {
-    this.view.setUint8(1, (this.view.getUint8(1) & 0xf) | (value << 4));
-  }
-
-  get imm(): number {
-    return this.view.getInt32(4, true);
-  }
-
-  set imm(value: number) {
-    this.view.setInt32(4, value, true);
-  }
-
-  set secondImm(value: number) {
-    this.view.setInt32(slotSize + 4, value, true);
-  }
-
-  /** In its section. */
-  get offset(): number {
-    return this.part.of.start + this.slot * slotSize;
-  }
-
-  /** For messages. */
-  get place(): string {
-    return `section '${this.part.of.section.name}', function '${this.part.of.name}', instruction ${this.slot}`;
-  }
+  return found;
 }

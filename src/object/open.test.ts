@@ -236,6 +236,21 @@ test('structs of functions for the kernel', () => {
   ]);
 });
 
+test('what runs when a program throws is part of it, though nothing calls it', () => {
+  const { programs, btf } = open('exceptions');
+  const types = readBtf(btf!);
+  const functions = (name: string): string[] => {
+    const { funcInfo } = programs[name]!;
+    const view = new DataView(funcInfo!.buffer, funcInfo!.byteOffset, funcInfo!.length);
+    return Array.from(
+      { length: funcInfo!.length / 8 },
+      (_, i) => types.type(view.getUint32(i * 8 + 4, true)).name,
+    );
+  };
+  assert.deepEqual(functions('throws'), ['throws', 'caught', 'clamp']);
+  assert.deepEqual(functions('plain'), ['plain', 'caught', 'clamp']);
+});
+
 test('variables of an arena are its first bytes', () => {
   const { maps, programs, variables } = open('arena');
   assert.deepEqual(Object.keys(maps), ['arena']);

@@ -15,7 +15,7 @@ import {
 } from '../elf/elf.ts';
 import { mapTypes } from '../uapi/map-types.ts';
 import { progTypes } from '../uapi/prog-types.ts';
-import type { ElfFunction } from './code.ts';
+import type { ElfFunction } from './assembly.ts';
 import { badObject, type ObjectSource, within } from './source.ts';
 import { emptyMap, type MapSpec, type ProgramSpec } from './spec.ts';
 
