@@ -267,8 +267,10 @@ function doCall(env: Env, insn: Extract<Insn, { op: 'call' }>): void {
       return;
     case 'kfunc': {
       const kfunc = findKfunc(env, insn.imm);
-      if (kfunc === undefined) env.missingKfunc = true;
-      else if (callKfunc(env, kfunc)) env.threw = true;
+      if (kfunc === undefined) {
+        env.missingKfunc = true;
+        env.touchReg(0);
+      } else if (callKfunc(env, kfunc)) env.threw = true;
       return;
     }
   }

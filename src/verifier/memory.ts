@@ -157,6 +157,14 @@ export function checkMapValue(env: Env, use: MemoryUse): void {
   const r = regAt(use.reg);
   const map = env.map(word(file, r, AUX0));
   checkMapAccessType(env, use, map);
+  checkMapRange(env, use);
+}
+
+/** That an access of a value lies within it, and not on what only helpers may touch (check_map_access). */
+export function checkMapRange(env: Env, use: Omit<MemoryUse, 'write'>): void {
+  const file = env.frame;
+  const r = regAt(use.reg);
+  const map = env.map(word(file, r, AUX0));
   const off = use.off + word(file, r, OFF);
   checkRegion(env, { reg: use.reg, off, size: use.size, limit: map.valueSize, zeroOk: use.zeroOk });
   checkMapFields(env, { reg: use.reg, off, size: use.size, byHelper: use.byHelper });

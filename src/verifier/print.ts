@@ -41,6 +41,10 @@ export function insnText(env: Env, slot: number): string {
   const insn = env.insns[slot];
   if (insn === undefined) return '(00)';
   const opcode = opcodeOf(insn).toString(16).padStart(2, '0');
+  // A function of the kernel that is not there has no name to Linux.
+  if (insn.op === 'call' && insn.kind === 'kfunc' && findKfunc(env, insn.imm) === undefined) {
+    return `(${opcode}) call #${insn.imm}`;
+  }
   const text = formatInsn(insn, {
     wideLoad: () => wideLoadText(env, slot),
     kfunc: (call) => findKfunc(env, call.imm)?.name,

@@ -4,10 +4,9 @@
  */
 import type { Insn } from '../isa/index.ts';
 import { isConst } from './domain/index.ts';
-import type { Env } from './env.ts';
-import { fieldAt, mapFields } from './fields.ts';
-import { fieldText } from './kptr.ts';
+import { type Env, Rejection } from './env.ts';
 import { tnumText } from './log/index.ts';
+import { checkMapRange } from './memory.ts';
 import { typeOf } from './regs.ts';
 import { regAt } from './state/frame.ts';
 import { AUX0, OFF, type RegFile, SMIN, TNUM_VALUE, UMAX } from './state/layout.ts';
@@ -109,12 +108,10 @@ export function checkUnprivileged(env: Env, reg: number): void {
       );
     }
   } else if (type === regTypes.mapValue) {
-    const map = env.map(frame.i32[2 * r + AUX0] as number);
-    const low = (frame.i64[r + SMIN] as bigint) + off;
-    const high = (frame.u64[r + UMAX] as bigint) + off;
-    const field = fieldAt(mapFields(map), Number(low), Number(high) + 1);
-    if (field !== undefined) env.write(`${fieldText(field)}\n`);
-    if (low < 0n || high >= BigInt(map.valueSize) || field !== undefined) {
+    try {
+      checkMapRange(env, { reg, off: 0, size: 1, zeroOk: false, byHelper: true });
+    } catch (error) {
+      if (!(error instanceof Rejection)) throw error;
       env.reject('EACCES', `R${reg} pointer arithmetic of map value goes out of range, prohibited for !root`);
     }
   }
