@@ -91,14 +91,11 @@ export class Reader {
 const shortText = 64;
 
 function decodeText(bytes: Uint8Array, start: number, end: number): string {
-  if (end - start > shortText) return decoder.decode(bytes.subarray(start, end));
-  let text = '';
-  for (let i = start; i < end; i++) {
-    const byte = bytes[i]!;
-    if (byte >= 0x80) return decoder.decode(bytes.subarray(start, end));
-    text += String.fromCharCode(byte);
-  }
-  return text;
+  const part = bytes.subarray(start, end);
+  if (part.length > shortText) return decoder.decode(part);
+  for (let i = start; i < end; i++) if (bytes[i]! >= 0x80) return decoder.decode(part);
+  // One flat string: adding character to character leaves many behind.
+  return String.fromCharCode.apply(null, part as unknown as number[]);
 }
 
 /** 'a1b2' for [0xa1, 0xb2]; `separator` goes between bytes. */
