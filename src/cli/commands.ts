@@ -146,11 +146,11 @@ export const commands: readonly Command[] = [
   },
   {
     name: 'prog dump',
-    usage: '[raw|xlated] FILE [PROG] | id N | pinned PATH | name NAME [opcodes] [linum] [options]',
+    usage: '[raw|xlated|jited] FILE [PROG] | id N | pinned PATH | name NAME [opcodes] [linum] [options]',
     operands: [1, 6],
     summary: 'print the instructions of programs, with their C source where the object has it',
     details: [
-      'raw (the default) prints them as the object has them, xlated as the kernel runs them, which loads the object. opcodes adds the bytes of each instruction, linum the file and line of each line of source.',
+      'raw (the default) prints them as the object has them, xlated as the kernel runs them, which loads the object, jited as the WebAssembly that the embedded kernel makes of them. opcodes adds the bytes of each instruction, linum the file and line of each line of source.',
       'With --kernel linux, id, pinned and name are of programs that the kernel has.',
     ],
     options: {
@@ -167,6 +167,7 @@ export const commands: readonly Command[] = [
     examples: [
       'skep prog dump firewall.bpf.o --prog firewall',
       'skep prog dump xlated firewall.bpf.o firewall linum',
+      'skep prog dump jited firewall.bpf.o',
       'skep prog dump firewall.bpf.o --visual svg > firewall.svg',
       'skep prog dump xlated id 42 --kernel linux',
     ],

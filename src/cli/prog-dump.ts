@@ -14,20 +14,22 @@ import {
   listProgram,
   type SlotOptions,
 } from '../object/listing.ts';
-import type { KernelHandle } from '../user/index.ts';
+import { Kernel, type KernelHandle } from '../user/index.ts';
 import { readProgramImage } from '../user/program-image.ts';
+import { type Engine, jit, jitText } from '../vm/index.ts';
 import { usageError } from './args.ts';
 import type { Invocation } from './invocation.ts';
 import { openKernel } from './kernel.ts';
 import { findProgram } from './live-programs.ts';
 import { chosenPrograms, inFile, openFile } from './open.ts';
 
+const forms = ['raw', 'xlated', 'jited'] as const;
 const pictures = ['dot', 'svg'] as const;
 type Picture = (typeof pictures)[number];
 
 /** What bpftool's words say, in any order behind the first. */
 interface Request {
-  readonly form: 'raw' | 'xlated';
+  readonly form: (typeof forms)[number];
   readonly file: string | undefined;
   readonly prog: string | undefined;
   /** A live program: what `findProgram` takes. */
@@ -42,7 +44,8 @@ function requestOf(invocation: Invocation): Request {
   const flags = new Set<string>();
   const names: string[] = [];
   let live: string | undefined;
-  const form = words[0] === 'raw' || words[0] === 'xlated' ? words.shift() : undefined;
+  const form = forms.find((each) => each === words[0]);
+  if (form !== undefined) words.shift();
   const argument = (word: string): string => {
     const value = words.shift();
     if (value === undefined) throw usageError(`'${word}' wants what it is of`);
@@ -62,7 +65,7 @@ function requestOf(invocation: Invocation): Request {
     );
   }
   return {
-    form: form === 'xlated' || live !== undefined ? 'xlated' : 'raw',
+    form: form ?? (live === undefined ? 'raw' : 'xlated'),
     file,
     prog: prog ?? invocation.value('prog'),
     live,
@@ -157,6 +160,7 @@ async function programsOf(invocation: Invocation, request: Request): Promise<Sho
 
 export async function dump(invocation: Invocation): Promise<number> {
   const request = requestOf(invocation);
+  if (request.form === 'jited') return dumpJited(invocation, request);
   const programs = (await programsOf(invocation, request)).map((shown) => ({
     name: shown.name,
     insns: listProgram(shown.program, shown.options),
@@ -167,6 +171,40 @@ export async function dump(invocation: Invocation): Promise<number> {
   } else print(invocation, programs, request);
   return 0;
 }
+
+/** The WebAssembly that the embedded kernel makes of a program, with its instructions and their C source. */
+function dumpJited(invocation: Invocation, { file, prog, live, linum, opcodes, picture }: Request): number {
+  if (live !== undefined || invocation.value('kernel') === 'linux' || picture !== undefined) {
+    throw usageError("'skep prog dump jited' is of a FILE, and of the embedded kernel");
+  }
+  const texts = new Map<string, (notes: (slot: number) => readonly string[]) => string>();
+  const engine: Engine = {
+    name: jit.name,
+    load(program, runtime) {
+      texts.set(program.name, (notes) => jitText(program, runtime, notes));
+      return jit.load(program, runtime);
+    },
+  };
+  const spec = openFile(file!);
+  const kernel = new Kernel({ engine });
+  const shown = inFile(file!, () => loadedPrograms(kernel, spec, prog)).map(({ name, program, options }) => {
+    const insns = new Map(listProgram(program, options).map((insn) => [insn.slot, insn]));
+    const notes = (slot: number): string[] => {
+      const insn = insns.get(slot);
+      const lines = [...listingLines(insn === undefined ? [] : [insn], { opcodes, linum })];
+      return lines.map(({ text }) => text.replace(/^; /, ''));
+    };
+    // The kernel keeps 15 characters of a name.
+    const text = texts.get(name) ?? texts.get(name.slice(0, NAME_MAX));
+    return { name, text: text?.(notes) ?? '' };
+  });
+  if (invocation.json) invocation.printJson(shown);
+  else for (const { text } of shown) invocation.print(text.trimEnd());
+  return 0;
+}
+
+/** BPF_OBJ_NAME_LEN less its NUL. */
+const NAME_MAX = 15;
 
 function jsonOf({ slot, opcode, text, source, proto }: ListedInsn): object {
   return {

@@ -291,6 +291,9 @@ test('prog dump: instructions with source lines and the names of maps', () => {
   assert.match(String(file), /tailcall\.bpf\.c$/);
   assert.ok(Number(line) > 0);
 
+  const generated = skep(['prog', 'dump', 'jited', example('tailcall.bpf.o'), 'on_ipv4']).stdout;
+  assert.match(generated, /\(func \$main.*;; seen\(SLOT_IPV4\);\n *;; +0: \(b4\) w1 = 0\n.*return/s);
+
   const object = example('tailcall.bpf.o');
   const rewritten = skep(['prog', 'dump', 'xlated', object, 'on_ipv4', 'linum', 'opcodes']).stdout;
   assert.match(

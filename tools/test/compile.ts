@@ -25,7 +25,7 @@ export function compileTests(): void {
   for (const name of ['package.json', 'node_modules', 'fixtures', 'README.md', 'docs']) {
     symlinkSync(resolve(name), join('build/test', name));
   }
-  for (const file of filesUnder(['examples', 'test', 'tools'], '')) {
+  for (const file of filesUnder(['bench', 'examples', 'test', 'tools'], '')) {
     if (file.endsWith('.ts') || statSync(file).isDirectory()) continue;
     mkdirSync(join('build/test', dirname(file)), { recursive: true });
     symlinkSync(resolve(file), join('build/test', file));

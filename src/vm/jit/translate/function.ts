@@ -63,7 +63,7 @@ export interface FunctionInput {
   readonly checksDepth: boolean;
 }
 
-/** Where instructions that may trap start: pairs of an offset in the code and a slot, in order. */
+/** Where instructions start: pairs of an offset in the code and a slot, in order. */
 export type SlotMap = readonly number[];
 
 /** Stores of zero up to this many bytes are faster than memory.fill. */
@@ -269,6 +269,7 @@ class FunctionWriter {
       const insn = analysis.insnAt(slot)!;
       const after = zeroAfter(analysis, slot, zero);
       known = { zero, zeroAfter: after, upper: liveAfter[i]!.upper };
+      this.slotMap.push(code.size, slot);
       if (!isIdle(insn, liveAfter[i]!.low)) this.insn(insn, slot, known);
       zero = after;
       last = insn;
@@ -314,16 +315,13 @@ class FunctionWriter {
         break;
       case 'load':
       case 'loadAcquire':
-        this.slotMap.push(code.size, slot);
         writeLoad(frame, insn, known);
         break;
       case 'store':
       case 'storeRelease':
-        this.slotMap.push(code.size, slot);
         writeStore(frame, insn);
         break;
       case 'atomic':
-        this.slotMap.push(code.size, slot);
         writeAtomic(frame, insn);
         break;
       case 'ldimm64':
@@ -409,7 +407,6 @@ class FunctionWriter {
       return;
     }
     const plan = planAt(this.input.plans, slot);
-    this.slotMap.push(this.input.code.size, slot);
     if (writeDirect(this.frame, shared, { helper: insn.imm, known: plan.map, key: plan.key })) return;
     const helper = helperCode(insn.imm);
     if (helper === undefined) throw new Bug(`a call of helper ${insn.imm} was not refused`);

@@ -50,6 +50,8 @@ export interface Translation {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Whether a WebAssembly implementation takes functions of this size. */
   readonly fits: boolean;
+  /** Where in a function's code each instruction starts. */
+  slotsOf(code: Code): SlotMap;
   /** The slot of the instruction that an offset in `bytes` belongs to; undefined where none does. */
   slotAt(offset: number): number | undefined;
 }
@@ -146,7 +148,8 @@ export function translate(program: RunnableProgram, place: Place): Translation {
   const fits =
     codes.every(({ size }) => size + LOCALS_BYTES <= MOST_FUNCTION_BYTES) &&
     functions.every(({ shape, blocks }) => shape.reducible || blocks.length < MOST_TABLE_LABELS);
-  return { module, bytes, fits, slotAt: slotFinder(slotMaps, starts) };
+  const slotsOf = (code: Code): SlotMap => slotMaps[codes.indexOf(code)] ?? [];
+  return { module, bytes, fits, slotsOf, slotAt: slotFinder(slotMaps, starts) };
 }
 
 /** The parameters of a subprogram in WebAssembly: those of r1 … r5 that it reads, and its frame. */

@@ -60,7 +60,10 @@ function bulkName(subcode: number): OpName {
   return names.find((name) => bulk[name].subcode === subcode)!;
 }
 
-function functionText(code: Code, names: Names): string[] {
+/** What to say above the instruction at an offset of a function's code; nothing of most. */
+export type Notes = (code: Code, offset: number) => readonly string[];
+
+function functionText(code: Code, names: Names, notes: Notes | undefined): string[] {
   const { type, locals } = code;
   const params = locals.slice(0, type.params.length).map((local) => ` (param $${local.name} ${local.type})`);
   const lines = [`  (func $${code.name}${params.join('')}${signature(type.results, 'result')}`];
@@ -70,6 +73,7 @@ function functionText(code: Code, names: Names): string[] {
   const cursor = new ByteCursor(code.instructions());
   let depth = 0;
   while (!cursor.done) {
+    for (const note of notes?.(code, cursor.at) ?? []) lines.push(`${' '.repeat(4 + 2 * depth)};; ${note}`);
     const byte = cursor.byte();
     const name = byte === BULK_PREFIX ? bulkName(cursor.u32()) : opNames[byte]!;
     if (name === 'end' || name === 'else') depth--;
@@ -80,7 +84,7 @@ function functionText(code: Code, names: Names): string[] {
 }
 
 /** The whole module. */
-export function moduleText(module: ModuleBuilder): string {
+export function moduleText(module: ModuleBuilder, notes?: Notes): string {
   const { imports, functions } = module;
   const functionName = (index: number) =>
     imports[index]?.name ?? functions[index - imports.length]?.name ?? String(index);
@@ -98,7 +102,7 @@ export function moduleText(module: ModuleBuilder): string {
   }
   for (const code of functions) {
     const local = (index: number) => code.locals[index]?.name ?? String(index);
-    lines.push(...functionText(code, { function: functionName, local }));
+    lines.push(...functionText(code, { function: functionName, local }, notes));
   }
   for (const { name, ref } of module.exports) lines.push(`  (export "${name}" (func $${ref.name}))`);
   return `${[...lines, ')'].join('\n')}\n`;
