@@ -3,8 +3,9 @@
  * An answer is kept for each system. Kernels are asked only after they refused something, or where an object
  * itself asks; a recent one is never bothered.
  */
+import { assemble } from '../asm/index.ts';
 import { BtfBuilder, type BtfType } from '../btf/index.ts';
-import { encode, type Insn } from '../isa/index.ts';
+import { encode } from '../isa/index.ts';
 import { attachTypes } from '../uapi/attach-types.ts';
 import { BpfError } from '../uapi/errno.ts';
 import { mapTypes } from '../uapi/map-types.ts';
@@ -42,8 +43,7 @@ function addVar(builder: BtfBuilder): number {
   return builder.add({ kind: 'var', name: 'x', type: 1, linkage: 0 });
 }
 
-const exit: Insn = { op: 'exit' };
-const zero: Insn = { op: 'alu', alu: 'mov', bits: 64, dst: 0, src: { imm: 0 } };
+const code = (text: string): Uint8Array => encode(assemble(text));
 
 interface Probe {
   readonly type: number;
@@ -78,30 +78,24 @@ function arrayMap(system: System, mapFlags: number): number {
 function usesGlobalData(system: System): number {
   const map = arrayMap(system, 0);
   try {
-    const insns = Uint8Array.of(0x18, 0x21, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, ...storeAndExit);
-    new DataView(insns.buffer).setInt32(4, map, true);
+    const insns = code(`r1 = map[fd:${map}][0]+16
+      *(u64 *)(r1 +0) = 42
+      r0 = 0
+      exit`);
     return load(system, { type: progTypes.socket_filter.id, insns });
   } finally {
     system.close(map);
   }
 }
 
-/** *(u64 *)(r1 + 0) = 42; r0 = 0; exit */
-const storeAndExit = [0x7a, 1, 0, 0, 42, 0, 0, 0, 0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0];
-/** r1 = r10 - 8; r2 = 8; r3 = 0; call probe_read_kernel; exit */
-const readKernel = Uint8Array.from(
-  [
-    [0xbf, 0xa1, 0, 0, 0, 0, 0, 0],
-    [0x07, 0x01, 0, 0, 0xf8, 0xff, 0xff, 0xff],
-    [0xb7, 0x02, 0, 0, 8, 0, 0, 0],
-    [0xb7, 0x03, 0, 0, 0, 0, 0, 0],
-    [0x85, 0, 0, 0, 113, 0, 0, 0],
-    [0x95, 0, 0, 0, 0, 0, 0, 0],
-  ].flat(),
-);
-/** call get_attach_cookie; exit */
-const readCookie = Uint8Array.of(0x85, 0, 0, 0, 174, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0);
-const returnZero = encode([zero, exit]);
+const returnZero = 'r0 = 0\nexit';
+const readKernel = `r1 = r10
+  r1 += -8
+  r2 = 8
+  r3 = 0
+  call bpf_probe_read_kernel
+  exit`;
+const readCookie = 'call bpf_get_attach_cookie\nexit';
 
 /** Where the kernel keeps its system calls under other names: one such name for each architecture. */
 const wrappers = ['__x64_sys_bpf', '__arm64_sys_bpf', '__s390x_sys_bpf', '__riscv_sys_bpf'];
@@ -129,18 +123,19 @@ const probes = {
     builder.add({ kind: 'enum64', name: 'e', size: 8, signed: false, values: [] });
   }),
   progName: (system: System) =>
-    load(system, { type: progTypes.socket_filter.id, insns: returnZero, name: 'skep_name' }),
+    load(system, { type: progTypes.socket_filter.id, insns: code(returnZero), name: 'skep_name' }),
   expectedAttachType: (system: System) =>
     load(system, {
       type: progTypes.cgroup_sock.id,
-      insns: encode([{ op: 'alu', alu: 'mov', bits: 64, dst: 0, src: { imm: 1 } }, exit]),
+      insns: code('r0 = 1\nexit'),
       expectedAttachType: attachTypes.cgroup_inet_sock_create.id,
     }),
   globalData: usesGlobalData,
   /** BPF_F_MMAPABLE */
   arrayMmap: (system: System) => arrayMap(system, 1 << 10),
-  probeReadKernel: (system: System) => load(system, { type: progTypes.tracepoint.id, insns: readKernel }),
-  bpfCookie: (system: System) => load(system, { type: progTypes.kprobe.id, insns: readCookie }),
+  probeReadKernel: (system: System) =>
+    load(system, { type: progTypes.tracepoint.id, insns: code(readKernel) }),
+  bpfCookie: (system: System) => load(system, { type: progTypes.kprobe.id, insns: code(readCookie) }),
   syscallWrapper: (system: System) => wrappers.some((name) => system.symbolAddress?.(name) !== undefined),
 } satisfies Record<string, (system: System) => number | boolean>;
 

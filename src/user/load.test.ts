@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { fuzzReader } from '../../test/support/fuzz.ts';
 import { SkepError } from '../base/errors.ts';
 import { type CollectionSpec, openObject } from '../object/index.ts';
 import { progTypes } from '../uapi/prog-types.ts';
@@ -41,4 +42,12 @@ test('programs that tc names by a map and a key are in the map', () => {
     [0, 1, 2].map((key) => jumps.get(key) !== undefined),
     [true, false, true],
   );
+});
+
+test('fuzz: a broken object is refused in one line, at the latest when it is loaded', () => {
+  using kernel = new Kernel({ memoryLimit: 64 << 20 });
+  const seeds = ['struct-ops', 'arena', 'exceptions', 'tc-calls', 'globals'].map((name) =>
+    readFileSync(fileURLToPath(new URL(`../../fixtures/objects/${name}.bpf.o`, import.meta.url))),
+  );
+  fuzzReader((bytes) => kernel.load(openObject(bytes)).close(), seeds);
 });

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { assemble } from '../asm/index.ts';
 import { BtfBuilder, type BtfKind, readBtf } from '../btf/index.ts';
 import { openObject } from '../object/index.ts';
 import type { BpfAttr, Cmd } from '../uapi/commands.ts';
@@ -23,6 +24,20 @@ interface Old {
   readonly names?: false;
   readonly attachTypes?: false;
   readonly mmapable?: false;
+  readonly probeReadKernel?: false;
+  readonly globalData?: false;
+}
+
+/** The start of a load of a map's value into r1, and a call of bpf_probe_read_kernel. */
+const mapValue = [0x18, 0x21];
+const readKernel = [0x85, 0, 0, 0, 113, 0, 0, 0];
+
+/** Whether an instruction starts with these bytes. */
+function holds(insns: unknown, start: readonly number[]): boolean {
+  const bytes = insns as Uint8Array;
+  for (let at = 0; at < bytes.length; at += 8)
+    if (start.every((byte, i) => bytes[at + i] === byte)) return true;
+  return false;
 }
 
 /** A kernel that is older than the embedded one in some respects, and what it was asked. */
@@ -38,6 +53,10 @@ function oldKernel(
       return true;
     if (old.attachTypes === false && cmd === 'progLoad' && Number(attr['expectedAttachType']) !== 0)
       return true;
+    if (cmd === 'progLoad' && old.probeReadKernel === false && holds(attr['insns'], readKernel)) return true;
+    if (old.globalData === false && cmd === 'mapCreate' && (Number(attr['mapFlags']) & 0x80) !== 0)
+      return true;
+    if (old.globalData === false && cmd === 'progLoad' && holds(attr['insns'], mapValue)) return true;
     if (cmd !== 'btfLoad' || old.lacks === undefined) return false;
     const btf = readBtf(attr['btf'] as Uint8Array);
     return old.lacks.some((kind) => btf.idsOf(kind).length > 0);
@@ -80,6 +99,24 @@ describe('an object loads on a kernel', () => {
       assert.deepEqual(Object.keys(collection.maps), Object.keys(spec.maps));
     });
   }
+
+  test('that reads its memory by an older helper', () => {
+    using kernel = new Kernel();
+    const { handle, calls } = oldKernel(kernel, { probeReadKernel: false });
+    const text = 'r1 = r10\nr1 += -8\nr2 = 8\nr3 = 0\ncall bpf_probe_read_kernel\nr0 = 0\nexit';
+    handle.loadProgram({ type: 'tracepoint', insns: assemble(text) }).close();
+    const loaded = calls.findLast(([cmd]) => cmd === 'progLoad')![1]['insns'];
+    assert.ok(holds(loaded, [0x85, 0, 0, 0, 4, 0, 0, 0]));
+  });
+
+  test('that has no global variables is told of', () => {
+    using kernel = new Kernel();
+    const { handle } = oldKernel(kernel, { globalData: false });
+    assert.throws(
+      () => handle.load(openObject(read('globals'))),
+      (error) => error instanceof BpfError && /no global variables: Linux 5\.2 has/.test(error.line),
+    );
+  });
 
   test('which is asked once for each feature', () => {
     using kernel = new Kernel();
