@@ -3,13 +3,11 @@ import type { Env } from './env.ts';
 import type { Frame } from './state/frame.ts';
 import { State } from './state/state.ts';
 
-const MAX_PENDING = 8192;
-
 /** The current state, to be continued at `insn`; the caller may still change it. */
 export function pushBranch(env: Env, at: { readonly insn: number; readonly prev: number }): State {
   const state = env.state.clone();
   env.pending.push({ state, insn: at.insn, prevInsn: at.prev, logLength: env.log.length });
-  if (env.pending.length > MAX_PENDING) {
+  if (env.pending.length > env.rules.pendingJumps) {
     env.reject('E2BIG', `The sequence of ${env.pending.length} jumps is too complex.`);
   }
   if (state.parent !== undefined) state.parent.branches++;
@@ -25,7 +23,7 @@ export function pushAsync(
   state.frames.push(at.frame);
   state.sleepable = at.sleepable;
   env.pending.push({ state, insn: at.insn, prevInsn: env.insn, logLength: env.log.length });
-  if (env.pending.length > MAX_PENDING) {
+  if (env.pending.length > env.rules.pendingJumps) {
     env.reject('E2BIG', `The sequence of ${env.pending.length} jumps is too complex for async cb.`);
   }
 }

@@ -24,6 +24,7 @@ import type { AttachTarget } from './attach-target.ts';
 import { BtfObjects } from './btf-objects.ts';
 import { FactsBuilder } from './facts.ts';
 import type { BadArgs, GlobalArg } from './global-args.ts';
+import { type KernelRules, rulesOf } from './kernels.ts';
 import { Log, SourceLines } from './log/index.ts';
 import { Loops } from './loops.ts';
 import { StackLiveness } from './stack-liveness.ts';
@@ -94,6 +95,7 @@ export interface Checkpoint {
 
 export class Env {
   readonly input: VerifierInput;
+  readonly rules: KernelRules;
   readonly log: Log;
   readonly insns: readonly (Insn | InvalidInsn | undefined)[];
   readonly count: number;
@@ -203,6 +205,7 @@ export class Env {
 
   constructor(input: VerifierInput) {
     this.input = input;
+    this.rules = rulesOf(input.kernel);
     this.log = new Log(input.logLevel);
     this.insns = decodeLenient(input.insns);
     this.view = viewOf(input.insns);

@@ -30,8 +30,6 @@ import { regTypes } from './state/reg-types.ts';
 import { State } from './state/state.ts';
 import { isVisited } from './visited.ts';
 
-export const MAX_PROCESSED = 1_000_000;
-
 /** Explore subprogram `index` from its entry, alone (do_check_common). */
 export function explore(env: Env, index: number): void {
   const state = new State();
@@ -79,7 +77,7 @@ function walk(env: Env): void {
   let entered = false;
   for (;;) {
     env.history = undefined;
-    if (++env.processed > MAX_PROCESSED) {
+    if (++env.processed > env.rules.instructions) {
       env.reject('E2BIG', `BPF program is too large. Processed ${env.processed} insn`);
     }
     env.state.lastInsn = env.prevInsn;

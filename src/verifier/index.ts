@@ -8,6 +8,7 @@ import { checkFuncInfo, checkFuncRecords } from './btf-funcs.ts';
 import { checkCfg } from './cfg.ts';
 import { Env, Rejection, type Subprog } from './env.ts';
 import { explore } from './explore.ts';
+import { rulesOf } from './kernels.ts';
 import { findLiveRegs } from './live-regs.ts';
 import { printLiveRegs } from './live-regs-text.ts';
 import { logLevels } from './log/index.ts';
@@ -20,18 +21,19 @@ import { findEdges } from './successors.ts';
 import type { Rejected, VerifierInput, VerifierResult, VerifierStats } from './types.ts';
 
 export { valueFields } from './fields.ts';
+export type { KernelVersion } from './kernels.ts';
 export type * from './types.ts';
-
-const MAX_INSNS = 1_000_000;
 
 /**
  * Verify a program for Linux 6.18. Never throws for a bad program: the answer says what is wrong, with the
  * errno of BPF_PROG_LOAD and the log at the level asked for.
+ * @throws {SkepError} 'kernel-version' for a kernel that it does not speak for
  */
 export function verify(input: VerifierInput): VerifierResult {
   const size = input.insns.length;
-  if (size === 0 || size > MAX_INSNS * 8 || size % 8 !== 0) {
-    return refuse(size > MAX_INSNS * 8 || size === 0 ? 'E2BIG' : 'EINVAL');
+  const most = rulesOf(input.kernel).instructions * 8;
+  if (size === 0 || size > most || size % 8 !== 0) {
+    return refuse(size > most || size === 0 ? 'E2BIG' : 'EINVAL');
   }
   const env = new Env(input);
   // A rejection's message is wanted even where no log is.
@@ -133,7 +135,7 @@ function finishLog(env: Env, started: number): void {
     log.write(`stack depth ${env.subprogs.map((subprog) => subprog.stackDepth).join('+')}\n`);
   }
   log.write(
-    `processed ${env.processed} insns (limit ${MAX_INSNS}) max_states_per_insn ${env.maxStatesPerInsn} ` +
+    `processed ${env.processed} insns (limit ${env.rules.instructions}) max_states_per_insn ${env.maxStatesPerInsn} ` +
       `total_states ${env.totalStates} peak_states ${env.peakStates} mark_read 0\n`,
   );
 }

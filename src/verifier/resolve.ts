@@ -19,7 +19,6 @@ const MODE_ATOMIC = 0xc0;
 const SRC_NUMBER = 0;
 const SRC_BTF_ID = 3;
 const SRC_FUNC = 4;
-const MAX_MAPS = 64;
 /** Offsets into a map's value stop here (BPF_MAX_VAR_OFF). */
 const MAX_OFFSET = 1 << 29;
 const PAGE = 4096;
@@ -156,8 +155,8 @@ function isPerCpu(kernel: Btf, variable: number): boolean {
 function addMap(env: Env, map: MapFacts): number {
   const known = env.maps.findIndex((other) => other.handle === map.handle);
   if (known >= 0) return known;
-  if (env.maps.length >= MAX_MAPS) {
-    env.reject('E2BIG', `The total number of maps per program has reached the limit of ${MAX_MAPS}`);
+  if (env.maps.length >= env.rules.maps) {
+    env.reject('E2BIG', `The total number of maps per program has reached the limit of ${env.rules.maps}`);
   }
   checkMapFitsProgram(env, map);
   if (map.type === mapTypes.arena.id) addArena(env);

@@ -22,7 +22,6 @@ const OP_CALL = 0x80;
 const OP_EXIT = 0x90;
 const SRC_SUBPROG = 1;
 const SRC_KFUNC = 2;
-const MAX_SUBPROGS = 256;
 /** Frames on the abstract call stack (MAX_CALL_FRAMES). */
 export const MAX_FRAMES = 8;
 /** Linux's JIT rounds each frame up to this. */
@@ -57,7 +56,7 @@ export function findSubprogs(env: Env): void {
     const start = slot + raw.imm + 1;
     if (start < 0 || start >= env.count) env.reject('EINVAL', 'call to invalid destination');
     starts.add(start);
-    if (starts.size > MAX_SUBPROGS) env.reject('E2BIG', 'too many subprograms');
+    if (starts.size > env.rules.subprogs) env.reject('E2BIG', 'too many subprograms');
   }
   const callback = exceptionCallback(env);
   if (callback !== undefined) starts.add(callback);

@@ -5,6 +5,7 @@
  */
 import type { Insn } from '../isa/insn.ts';
 import type { Errno } from '../uapi/errno.ts';
+import type { KernelVersion } from './kernels.ts';
 
 /** A map as the verifier sees it. `handle` is the runtime's own and comes back in the accepted program. */
 export interface MapFacts {
@@ -50,6 +51,8 @@ export interface VerifierInput {
   /** Whether the licence string is GPL-compatible. */
   readonly gplCompatible: boolean;
   readonly capabilities: Capabilities;
+  /** The kernel that the program is for; the latest that is known where absent. */
+  readonly kernel?: KernelVersion | undefined;
   readonly resolveMap: ResolveMap;
   readonly fdArray?: readonly number[] | undefined;
   /** Raw BTF of the program; func_info (8 bytes a record) and line_info (16 bytes) refer to it. */
