@@ -36,6 +36,13 @@ export interface Codec {
   decode(bytes: Uint8Array): Value;
   /** @throws {SkepError} code 'value': out of range or of another shape; `where` is the member's path */
   encode(value: Value): Uint8Array<ArrayBuffer>;
+  /** The same in place, for many values side by side: no checks of lengths, and `write` wants zeros. */
+  readonly inPlace?: InPlace;
+}
+
+export interface InPlace {
+  read(view: DataView, at: number): Value;
+  write(view: DataView, at: number, value: Value): void;
 }
 
 /** What is known of a `Btf`'s types. */
@@ -182,6 +189,7 @@ export function codec(btf: Btf, typeId: number): Codec {
       node.write(new DataView(out.buffer), 0, value);
       return out;
     },
+    inPlace: node,
   };
   const tail = tailOf(btf, typeId);
   return tail === undefined ? fixed : flexibleCodec(fixed, tail);

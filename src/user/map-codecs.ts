@@ -2,7 +2,7 @@
  * How the keys and values of a map of some kind become values of TypeScript: which kinds have indices for keys, fds for
  * values, or a value for each CPU.
  */
-import type { Codec } from '../btf/index.ts';
+import type { Codec, Value } from '../btf/index.ts';
 import { mapTypes } from '../uapi/map-types.ts';
 import { type ElementTypes, elementCodec, indexCodec, perCpuCodec } from './element.ts';
 
@@ -41,4 +41,21 @@ export function mapCodecs(
   const key = isIndexed ? indexCodec : elementCodec(keyTypeId, keySize, btf);
   const one = fdTypes.includes(type) ? indexCodec : elementCodec(types?.valueTypeId ?? 0, valueSize, btf);
   return { key, value: perCpuTypes.includes(type) ? perCpuCodec(one, possibleCpus()) : one };
+}
+
+/** Reads the n-th of the values that lie side by side in `bytes`. */
+export function decoderOf({ size, decode, inPlace }: Codec, bytes: Uint8Array): (n: number) => Value {
+  if (inPlace === undefined) return (n) => decode(bytes.subarray(n * size, (n + 1) * size));
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return (n) => inPlace.read(view, n * size);
+}
+
+/** Writes a value onto zeros. */
+export function put(
+  { encode, inPlace }: Codec,
+  view: DataView,
+  { at, value }: { at: number; value: Value },
+): void {
+  if (inPlace !== undefined) inPlace.write(view, at, value);
+  else new Uint8Array(view.buffer, view.byteOffset).set(encode(value), at);
 }

@@ -13,7 +13,7 @@ import { type MapTypeName, mapTypeName, mapTypes } from '../uapi/map-types.ts';
 import type { Mapping, System } from '../uapi/seam.ts';
 import type { ElementTypes } from './element.ts';
 import { Handle } from './handle.ts';
-import { fdTypes, mapCodecs, perCpuTypes } from './map-codecs.ts';
+import { decoderOf, fdTypes, mapCodecs, perCpuTypes, put } from './map-codecs.ts';
 import { dumpMap, type MapDumpFormat } from './map-dump.ts';
 import { mapInfo, owning, typesOf } from './map-open.ts';
 import {
@@ -45,6 +45,14 @@ export type UpdateMode = keyof typeof updateFlags;
 /** BPF_F_MMAPABLE. */
 const F_MMAPABLE = 1 << 10;
 
+interface Scratch {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+}
+
+/** Programs and maps are written as their fds. */
+const plain = (value: unknown): Value => (value instanceof Handle ? value.fd : (value as Value));
+
 export interface PerfReadOptions extends ReadOptions {
   /** Pages of data for each CPU, a power of two. Default 16. */
   readonly pages?: number | undefined;
@@ -71,8 +79,8 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
   readonly types: ElementTypes | undefined;
   #codecs: { key: Codec; value: Codec } | undefined;
   #shared: { readonly mapping: Mapping; readonly writable: boolean } | undefined;
-  /** Where `get` has values put, which it does not hand out. */
-  #scratch: Uint8Array | undefined;
+  /** Where a key and a value of one call lie, which are not handed out. */
+  readonly #scratches: { key?: Scratch; value?: Scratch } = {};
 
   /** Made by `Kernel`: takes over `fd`. */
   constructor(
@@ -99,8 +107,9 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
   /** The value of `key`, or undefined. In a map of maps that is the inner map's id; see `inner`. */
   get(key: K | KIn): V | undefined {
     const { value } = this.#codec();
-    const bytes = (this.#scratch ??= new Uint8Array(value.size));
-    return this.#read('mapLookupElem', this.#encodeKey(key), bytes) ? (value.decode(bytes) as V) : undefined;
+    const { bytes, view } = this.#scratch('value');
+    if (!this.#read('mapLookupElem', this.#keyOf(key), bytes)) return undefined;
+    return (value.inPlace === undefined ? value.decode(bytes) : value.inPlace.read(view, 0)) as V;
   }
 
   has(key: K | KIn): boolean {
@@ -114,7 +123,7 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
    * @throws {SkepError} 'value' where key or value do not fit their type
    */
   set(key: K | KIn, value: V | VIn | Handle, mode: UpdateMode = 'any'): this {
-    this.#write(this.#encodeKey(key), this.#encodeValue(value), mode);
+    this.#write(this.#keyOf(key), this.#valueOf(value), mode);
     return this;
   }
 
@@ -123,7 +132,7 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
    * @throws {BpfError} EINVAL for arrays, whose elements are always there
    */
   delete(key: K | KIn): boolean {
-    const attr = { mapFd: this.fd, key: this.#encodeKey(key) };
+    const attr = { mapFd: this.fd, key: this.#keyOf(key) };
     return found(() => this.system.bpf('mapDeleteElem', attr));
   }
 
@@ -192,6 +201,17 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
     return this.#readAll('mapLookupBatch') ?? [...this.entries()];
   }
 
+  /**
+   * As `getAll`, as bytes: `count` keys and values side by side, a batch at a time, which the next one is written
+   * over. Of a per-CPU map, a value has 8-byte steps, one a CPU.
+   */
+  *batches(): Generator<{ count: number; keys: Uint8Array; values: Uint8Array }> {
+    for (const batch of readBatches(this.#walked(), 'mapLookupBatch')) {
+      if (batch !== undefined) yield batch;
+      else for (const [keys, values] of this.rawEntries()) yield { count: 1, keys, values };
+    }
+  }
+
   /** Takes every element out, in batches where the kernel has those: none is lost in between. */
   takeAll(): [K, V][] {
     const taken = this.#readAll('mapLookupAndDeleteBatch');
@@ -209,14 +229,21 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
    * @throws {BpfError} as `set`; the elements before the one in question are written
    */
   setAll(entries: Iterable<readonly [K | KIn, V | VIn | Handle]>, mode: UpdateMode = 'any'): this {
-    const keys: Uint8Array[] = [];
-    const values: Uint8Array[] = [];
-    for (const [key, value] of entries) {
-      keys.push(this.#encodeKey(key));
-      values.push(this.#encodeValue(value));
-    }
-    const flags = updateFlags[mode];
-    writeAll(this.#walked(), { keys: concatBytes(keys), values: concatBytes(values), flags });
+    const list = [...entries];
+    const { key, value } = this.#codec();
+    const keys = new Uint8Array(list.length * key.size);
+    const values = new Uint8Array(list.length * value.size);
+    const [keyView, valueView] = [new DataView(keys.buffer), new DataView(values.buffer)];
+    list.forEach(([k, v], i) => {
+      this.#labelled('key', () => put(key, keyView, { at: i * key.size, value: k as Value }));
+      this.#labelled('value', () => put(value, valueView, { at: i * value.size, value: plain(v) }));
+    });
+    return this.setBytes({ keys, values }, mode);
+  }
+
+  /** As `setAll`, of keys and values that lie side by side as bytes. */
+  setBytes({ keys, values }: { keys: Uint8Array; values: Uint8Array }, mode: UpdateMode = 'any'): this {
+    writeAll(this.#walked(), { keys, values, flags: updateFlags[mode] });
     return this;
   }
 
@@ -406,11 +433,8 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
     const entries: [K, V][] = [];
     for (const batch of readBatches(this.#walked(), cmd)) {
       if (batch === undefined) return undefined;
-      for (let i = 0; i < batch.count; i++) {
-        const k = key.decode(batch.keys.subarray(i * key.size, (i + 1) * key.size));
-        const v = value.decode(batch.values.subarray(i * value.size, (i + 1) * value.size));
-        entries.push([k as K, v as V]);
-      }
+      const [keys, values] = [decoderOf(key, batch.keys), decoderOf(value, batch.values)];
+      for (let i = 0; i < batch.count; i++) entries.push([keys(i) as K, values(i) as V]);
     }
     return entries;
   }
@@ -446,8 +470,36 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
   }
 
   #encodeValue(value: V | VIn | Handle): Uint8Array {
-    const plain = value instanceof Handle ? value.fd : (value as Value);
-    return this.#labelled('value', () => this.#codec().value.encode(plain));
+    return this.#labelled('value', () => this.#codec().value.encode(plain(value)));
+  }
+
+  /** As `#encodeKey`, in bytes that are used again. */
+  #keyOf(key: K | KIn): Uint8Array {
+    const { inPlace } = this.#codec().key;
+    if (inPlace === undefined) return this.#encodeKey(key);
+    const { bytes, view } = this.#scratch('key');
+    bytes.fill(0);
+    this.#labelled('key', () => inPlace.write(view, 0, key as Value));
+    return bytes;
+  }
+
+  #valueOf(value: V | VIn | Handle): Uint8Array {
+    const { inPlace } = this.#codec().value;
+    if (inPlace === undefined) return this.#encodeValue(value);
+    const { bytes, view } = this.#scratch('value');
+    bytes.fill(0);
+    this.#labelled('value', () => inPlace.write(view, 0, plain(value)));
+    return bytes;
+  }
+
+  #scratch(part: 'key' | 'value'): Scratch {
+    let scratch = this.#scratches[part];
+    if (scratch === undefined) {
+      const bytes = new Uint8Array(this.#codec()[part].size);
+      scratch = { bytes, view: new DataView(bytes.buffer) };
+      this.#scratches[part] = scratch;
+    }
+    return scratch;
   }
 
   /** An error in a key or value says whose it is. */
