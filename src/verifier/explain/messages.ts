@@ -267,7 +267,7 @@ export const messages: readonly MessageRow[] = [
   row(/^program of this type cannot use helper (\S+)$/, (m) => ({
     knew: `${one(m).split('#')[0]}() exists`,
     needed: 'a program type (and capabilities of the loader) for which it is allowed',
-    help: 'check SEC(); `skep feature` and docs/support.md list what each type may call',
+    help: 'check SEC(): each program type has helpers of its own',
   })),
   row(/^(?:invalid|unknown) func (\S+)$/, (m) => ({
     knew: `the program calls ${one(m)}`,
