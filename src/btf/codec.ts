@@ -232,19 +232,23 @@ function flexibleCodec(fixed: Codec, tail: Tail): Codec {
     },
     encode: (value) => {
       const elements = elementsOf(value, name);
-      const count =
-        typeof elements === 'string' ? new TextEncoder().encode(elements).length + 1 : elements.length;
+      const count = countOf(elements, elementSize);
       if (count === 0) return fixed.encode(value);
       const head = fixed.encode({ ...(value as { [member: string]: Value }), [name]: [] });
-      const length = elements instanceof Uint8Array ? count / elementSize : count;
-      const out = new Uint8Array(Math.max(head.length, at + Math.ceil(length) * elementSize));
+      const out = new Uint8Array(Math.max(head.length, at + count * elementSize));
       out.set(head);
       within(name, () => {
-        tail.node(length).write(new DataView(out.buffer), at, elements);
+        tail.node(count).write(new DataView(out.buffer), at, elements);
       });
       return out;
     },
   };
+}
+
+/** How many elements an array has that is given as one, as text (with its NUL) or as bytes. */
+function countOf(elements: Value[] | Uint8Array | string, elementSize: number): number {
+  if (typeof elements === 'string') return new TextEncoder().encode(elements).length + 1;
+  return elements instanceof Uint8Array ? Math.ceil(elements.length / elementSize) : elements.length;
 }
 
 /** What a value has in its flexible array; nothing where it has none, or is no object. */

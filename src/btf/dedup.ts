@@ -95,7 +95,6 @@ class Dedup {
     return at;
   }
 
-  /** The canonical type; of a forward declaration that was resolved, what it is of. */
   #type(id: number): BtfType {
     return this.#btf.type(id);
   }

@@ -17,6 +17,8 @@ const maxDepth = 1000;
 /** Lines for each type, on average: a shared anonymous struct is written wherever it is used. */
 const maxLinesPerType = 64;
 const minLines = 1 << 16;
+/** Characters of all declarations; the kernel's have 4 million. A name may be long, and be in very many of them. */
+const maxText = 1 << 26;
 
 /** Compilers know it themselves. */
 const builtinTypedefs = ['__builtin_va_list'];
@@ -57,6 +59,7 @@ class CDump {
   private readonly ordinary = new Map<string, number>();
   private depth = 0;
   private linesLeft: number;
+  private textLeft = maxText;
 
   constructor(btf: Btf) {
     this.btf = btf;
@@ -239,7 +242,10 @@ class CDump {
 
   private declaration(id: number, declarator: string, indent: number): string {
     const baseName = (base: number): string => this.deeper(() => this.baseText(base, indent));
-    return declare(this.btf, id, { declarator, baseName, plain: true });
+    const text = declare(this.btf, id, { declarator, baseName, plain: true });
+    this.textLeft -= text.length;
+    if (this.textLeft < 0) throw badBtf('its types are too much text of C');
+    return text;
   }
 
   /** The text of a type at the centre of declarators: its name, or all of an anonymous one. */

@@ -9,26 +9,35 @@ import { resolvedType, sizeOf } from './query.ts';
 import type { Btf } from './read.ts';
 import type { BtfEnum, BtfInt, BtfMember, BtfType } from './types.ts';
 
-/** How deep values may lie in each other: what is opened has at most 256. */
-interface Output {
+/** How many values a byte may be part of, on average: a hostile type may describe the same bytes very many times. */
+const valuesPerByte = 32;
+const leastValues = 1024;
+
+/** Where a value goes, and how. */
+interface Destination {
   readonly btf: Btf;
   readonly writer: JsonWriter;
   /** Whether it is text for people rather than JSON. */
   readonly plain: boolean;
 }
 
+interface Output extends Destination {
+  readonly budget: { values: number };
+}
+
 /**
  * Writes the value that `bytes` are.
  * @throws {SkepError} code 'btf' for a type without values, 'value' where `bytes` are not its size
  */
-export function dumpValue(output: Output, typeId: number, bytes: Uint8Array): void {
-  const size = sizeOf(output.btf, typeId);
+export function dumpValue(to: Destination, typeId: number, bytes: Uint8Array): void {
+  const size = sizeOf(to.btf, typeId);
   if (bytes.length !== size) throw badBtf(`a value of ${bytes.length} bytes, where its type has ${size}`);
-  write(output, typeId, bytes);
+  write({ ...to, budget: { values: size * valuesPerByte + leastValues } }, typeId, bytes);
 }
 
 function write(output: Output, id: number, bytes: Uint8Array): void {
-  const { btf, writer, plain } = output;
+  const { btf, writer, plain, budget } = output;
+  if (--budget.values < 0) throw badBtf('its bytes are described too many times over', `type ${id}`);
   const type = resolvedType(btf, id);
   switch (type.kind) {
     case 'int':

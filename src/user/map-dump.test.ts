@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { whyNoLinux } from '../../test/support/linux.ts';
+import { BtfBuilder, readBtf } from '../btf/index.ts';
 import { LinuxKernel } from '../linux-kernel.ts';
 import { openObject } from '../object/index.ts';
 import {
@@ -14,6 +15,7 @@ import {
   type KernelHandle,
   type MapDumpFormat,
 } from './index.ts';
+import { dumpMap } from './map-dump.ts';
 
 const object = readFileSync(fileURLToPath(new URL('../../fixtures/objects/dump.bpf.o', import.meta.url)));
 const flags: readonly [MapDumpFormat, string[]][] = [
@@ -119,6 +121,33 @@ test('on the embedded kernel', () => {
   assert.match(dump('everything', 'json'), /"node":\{"next":4772465598646917137,"handle"/);
   for (const map of Object.values(loaded.maps))
     JSON.parse(['queue', 'hash_of_maps'].includes(map.typeName) ? '0' : map.dump('json'));
+});
+
+test('few bytes that are described very many times are refused', () => {
+  const builder = new BtfBuilder();
+  builder.add({
+    kind: 'int',
+    name: 'int',
+    size: 4,
+    signed: true,
+    char: false,
+    bool: false,
+    bitOffset: 0,
+    bits: 32,
+  });
+  for (let type = 1; type < 60; type++) {
+    const members = ['a', 'b'].map((name) => ({ name, type, bitOffset: 0, bitSize: 0 }));
+    builder.add({ kind: 'union', name: '', size: 4, members });
+  }
+  const btf = readBtf(builder.build());
+  const zeros = new Uint8Array(4);
+  const types = { btf: () => btf, keyTypeId: 1, valueTypeId: 60 };
+  assert.throws(
+    () => [
+      ...dumpMap({ keySize: 4, valueSize: 4, cpus: undefined, types, entries: [[zeros, zeros]] }, 'text'),
+    ],
+    /described too many times over/,
+  );
 });
 
 const skip = whyNoLinux() || (spawnSync('bpftool', ['version']).status !== 0 && 'no bpftool');

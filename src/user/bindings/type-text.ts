@@ -24,6 +24,8 @@ export function arrayOf(text: string): string {
 
 /** A shared anonymous struct is written wherever it is used: a hostile object could ask for very many lines. */
 const maxMembers = 1 << 18;
+/** So many bits of a length are not worth a member. */
+const longText = 8;
 
 export class TypeTexts {
   readonly #btf: Btf;
@@ -203,7 +205,10 @@ export class TypeTexts {
       }
       const text = this.text(member.type, direction);
       const bits = member.bitSize === 0 ? '' : ` : ${member.bitSize}`;
-      const comment = isInline ? '' : ` // ${commentText(cType(this.#btf, member.type))}${bits}`;
+      const cText = isInline ? '' : cType(this.#btf, member.type);
+      // C's text of a type may be long: it counts for members too.
+      this.#count(cText.length >> longText);
+      const comment = isInline ? '' : ` // ${commentText(cText)}${bits}`;
       return [`  ${propertyName(member.name)}${optional ? '?' : ''}: ${text};${comment}`];
     });
   }
