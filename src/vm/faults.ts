@@ -9,8 +9,9 @@ export class ProgramFault extends Bug {
   /** The slot of the instruction. */
   readonly slot: number;
 
-  constructor(slot: number, message: string) {
-    super(`instruction ${slot}: ${message}`);
+  /** `source` is the line of C that the instruction is of, where that is known. */
+  constructor(slot: number, message: string, source?: string) {
+    super(`instruction ${slot}: ${message}${source === undefined ? '' : ` (${source})`}`);
     this.slot = slot;
   }
 }
@@ -21,8 +22,10 @@ export class MemoryFault extends ProgramFault {
   readonly address: bigint;
   readonly size: number;
 
-  constructor(slot: number, address: bigint, size: number) {
-    super(slot, `access of ${size} bytes at 0x${address.toString(16)}, which the program may not reach`);
+  constructor(slot: number, access: { readonly address: bigint; readonly size: number }, source?: string) {
+    const { address, size } = access;
+    const message = `access of ${size} bytes at 0x${address.toString(16)}, which the program may not reach`;
+    super(slot, message, source);
     this.address = address;
     this.size = size;
   }

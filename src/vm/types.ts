@@ -14,6 +14,8 @@ export interface RunnableProgram {
   readonly insns: readonly (Insn | undefined)[];
   readonly subprogs: readonly { readonly start: number; readonly end: number; readonly stackDepth: number }[];
   readonly maps: readonly BpfMap[];
+  /** The line of C that the instruction at a slot is of: 'firewall.bpf.c:12: x = 1;'. */
+  readonly sourceAt?: ((slot: number) => string | undefined) | undefined;
   /** What was proved of it; without, the engine knows what it finds by itself. */
   readonly facts?: ProgramFacts | undefined;
 }

@@ -4,6 +4,7 @@
 
 import { SkepError } from '../../base/errors.ts';
 import type { BpfMap } from '../../maps/types.ts';
+import { sourceLines } from '../../object/listing.ts';
 import { attachTypeName, attachTypes } from '../../uapi/attach-types.ts';
 import type { BpfAttr } from '../../uapi/commands.ts';
 import { expectedAttachTypes, impliedAttachTypes, withoutAttachType } from '../../uapi/expected-attach.ts';
@@ -311,6 +312,7 @@ function makeProgram(call: Call, attr: BpfAttr<'progLoad'>, program: Verified): 
       subprogs: accepted.subprogs,
       maps: maps.map((object): BpfMap => object.map),
       facts: programFacts(accepted.facts),
+      sourceAt: sourceFinder(program),
     });
   const mapId = (index: number, byIndex: boolean): number => {
     const fd = byIndex ? fdArray(attr.fdArray ?? new Uint8Array())[index] : index;
@@ -357,6 +359,16 @@ function mapExcuse(name: string, maps: readonly MapObject[]): SkepError | undefi
     where: `program ${name}`,
     hint: 'docs/support.md lists what runs',
   });
+}
+
+/** Which line of C an instruction is of: the last that starts at it or before. Found out when it is asked for. */
+function sourceFinder({ btf, insns, funcInfo, lineInfo }: Loading): RunnableProgram['sourceAt'] {
+  if (btf === undefined || lineInfo === undefined) return undefined;
+  return (slot) => {
+    const lines = [...sourceLines({ insns, btf: btf.btf, funcInfo, lineInfo })];
+    const found = lines.findLast(([start]) => start <= slot)?.[1];
+    return found === undefined ? undefined : `${found.file}:${found.line}: ${found.text}`;
+  };
 }
 
 /** What the verifier proved, with maps for the handles that it knows them by. */

@@ -207,11 +207,13 @@ export class Machine implements HelperCall {
 
   private memoryFault(register: number, off: number, size: number): never {
     const address = BigInt.asUintN(64, this.u64[register]! + BigInt(off));
-    throw new MemoryFault(this.pc - 1, address, size);
+    const slot = this.pc - 1;
+    throw new MemoryFault(slot, { address, size }, this.plan.program.sourceAt?.(slot));
   }
 
   fault(message: string): never {
-    throw new ProgramFault(this.pc - 1, message);
+    const slot = this.pc - 1;
+    throw new ProgramFault(slot, message, this.plan.program.sourceAt?.(slot));
   }
 
   overBudget(): never {

@@ -239,7 +239,7 @@ export class Host implements HelperCall {
   }
 
   fault(message: string): never {
-    throw new ProgramFault(this.slot, message);
+    throw new ProgramFault(this.slot, message, this.program.sourceAt?.(this.slot));
   }
 
   get xdp(): boolean {

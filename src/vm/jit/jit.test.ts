@@ -179,3 +179,35 @@ test('a program that is larger than a function of WebAssembly may be runs all th
   for (let i = 0; i < 720_000; i++) want = BigInt.asUintN(64, want * 0x7fff_fff1n);
   assert.equal(new TestRuntime().load(jit, insns).run({ ctx: 0 }), want);
 });
+
+test('a trap names the line of C, also in a program that was tail-called', () => {
+  const runtime = new TestRuntime();
+  const far = 0xfff0_0000;
+  const loadFrom = (text: string, file: string) =>
+    jit.load(
+      {
+        name: file,
+        progType: 0,
+        insns: assemble(text),
+        subprogs: [],
+        maps: [...runtime.maps.values()],
+        sourceAt: (slot) => `${file}:${slot + 10}: x = *p;`,
+      },
+      runtime,
+    );
+  const jumps = runtime.map('prog_array');
+  const target = loadFrom(`r1 = ${far} ll\nr0 = *(u64 *)(r1 + 0)\nexit`, 'target.bpf.c');
+  const caller = loadFrom(`r2 = ${jumps.address} ll\nr3 = 0\ncall 12\nr0 = 1\nexit`, 'caller.bpf.c');
+  runtime.programs.set(9, target);
+  jumps.userUpdate(new Uint8Array(4), Uint8Array.of(9, 0, 0, 0), 0n);
+  // The first time the host makes the call, then the table does.
+  for (let run = 0; run < 3; run++) {
+    assert.throws(
+      () => caller.run({ ctx: 0 }),
+      (error) =>
+        error instanceof ProgramFault &&
+        error.slot === 2 &&
+        /trapped: .*\(target\.bpf\.c:12: x = \*p;\)/.test(error.message),
+    );
+  }
+});

@@ -122,8 +122,10 @@ class Compiled implements Continuing {
   private trapped(error: WebAssembly.RuntimeError): ProgramFault {
     const places = (error.stack ?? '').matchAll(/skep(\d+)-[0-9a-f]+:wasm-function\[\d+\]:0x([0-9a-f]+)/g);
     for (const [, number, offset] of places) {
-      const slot = this.workspace.programAt(Number(number))?.slotAt(Number.parseInt(offset!, 16));
-      if (slot !== undefined) return new ProgramFault(slot, `trapped: ${error.message}`);
+      const place = this.workspace.programAt(Number(number));
+      const slot = place?.slotAt(Number.parseInt(offset!, 16));
+      if (place === undefined || slot === undefined) continue;
+      return new ProgramFault(slot, `trapped: ${error.message}`, place.program.sourceAt?.(slot));
     }
     return new ProgramFault(-1, `trapped: ${error.message}`);
   }
