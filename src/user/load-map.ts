@@ -177,12 +177,18 @@ export function fillMap(system: System, spec: MapSpec, mapFd: number): void {
 
 /**
  * Maps an arena where its programs will see it, and puts its variables into its first pages. It stays mapped:
- * nobody may map it at another place.
+ * nobody may map it at another place. Undefined on a kernel that knows arenas for its verifier alone.
  */
-export function mapArena(system: System, spec: MapSpec, mapFd: number): Mapping {
+export function mapArena(system: System, spec: MapSpec, mapFd: number): Mapping | undefined {
   const address = spec.mapExtra === 0n ? undefined : Number(spec.mapExtra);
   const length = spec.maxEntries * pageSize;
-  const mapping = system.mmap(mapFd, { length, offset: 0, writable: true, address });
+  let mapping: Mapping;
+  try {
+    mapping = system.mmap(mapFd, { length, offset: 0, writable: true, address });
+  } catch (error) {
+    if (error instanceof BpfError && error.errno === 'ENOTSUPP') return undefined;
+    throw error;
+  }
   for (const { value } of spec.contents) {
     if (value instanceof Uint8Array) mapping.bytes.set(value);
   }

@@ -6,6 +6,7 @@ import { SkepError } from '../base/errors.ts';
 import type { CoreResolver } from '../btf/index.ts';
 import { explainPoison, type RelocatedCode, relocateCore } from '../object/core.ts';
 import { findSectionName, sectionMeaning, sectionTable } from '../object/sections.ts';
+import { within } from '../object/source.ts';
 import type { ProgramSpec } from '../object/spec.ts';
 import { BpfError } from '../uapi/errno.ts';
 import type { System } from '../uapi/seam.ts';
@@ -54,8 +55,10 @@ export function objectName(name: string): string {
  * @throws {LoadError} with the verifier's log
  */
 export function loadProgram(spec: ProgramSpec, context: LoadContext): { fd: number; log: string } {
-  // Says which section it is of: libbpf opens what it does not know, and loads it not.
-  if (spec.progType === 0 && spec.section !== '') sectionMeaning(spec.section);
+  // libbpf opens sections that it does not know, and does not load them.
+  if (spec.progType === 0 && spec.section !== '') {
+    within(`program '${spec.name}'`, () => sectionMeaning(spec.section));
+  }
   const code = relocated(spec, context);
   const { logLevel } = context;
   try {

@@ -223,16 +223,17 @@ class Loading {
         btf === undefined ? undefined : { btf, keyTypeId, valueTypeId },
       );
       this.made.push(map);
-      if (spec.type === mapTypes.arena.id) this.#arenas[name] = this.#mapArena(spec, fd);
+      if (spec.type === mapTypes.arena.id) this.#mapArena(name, spec, fd);
       else if (!reused) fillMap(this.#system, spec, fd);
       this.#maps[name] = map;
     }
   }
 
-  #mapArena(spec: MapSpec, fd: number): Mapping {
+  #mapArena(name: string, spec: MapSpec, fd: number): void {
     const arena = mapArena(this.#system, spec, fd);
+    if (arena === undefined) return;
     this.made.push({ close: () => arena.unmap() });
-    return arena;
+    this.#arenas[name] = arena;
   }
 
   /** A map of a struct of functions with the kernel's type and size. */
