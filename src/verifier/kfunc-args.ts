@@ -245,12 +245,25 @@ function checkContext(env: Env, call: KfuncCall, arg: Arg): void {
 /** The struct that a context is inside the kernel (get_kern_ctx_btf_id). */
 function kernelContext(env: Env): number {
   const name = contextStruct(env.progType);
+  const number = plainContexts[env.progType ?? ''];
+  if (number !== undefined) {
+    const id = env.types.kernel?.find(number, 'typedef') ?? 0;
+    env.write(`kern ctx type id ${id} is not a struct\n`);
+    return 0;
+  }
   if (name === undefined) {
     env.write(`btf type not found for prog type ${env.input.progType}\n`);
     return 0;
   }
   return env.types.kernelStruct(kernelContexts[name] ?? projections[name] ?? name);
 }
+
+/** Contexts that are words inside the kernel. */
+const plainContexts: Readonly<Record<string, string>> = {
+  tracepoint: '__u64',
+  raw_tracepoint: 'u64',
+  raw_tracepoint_writable: 'u64',
+};
 
 const kernelContexts: Readonly<Record<string, string>> = {
   bpf_sock: 'sock',

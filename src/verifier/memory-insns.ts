@@ -28,7 +28,7 @@ export function doLoad(env: Env, insn: InsnOf<'load'> | InsnOf<'loadAcquire'>): 
     signed: insn.op === 'load' && insn.signed,
     aligned: acquire,
   });
-  rememberPointer(env, type);
+  rememberPointer(env, type, insn.op === 'load');
   if (acquire && !atomicAllowed(type)) {
     env.reject('EACCES', `BPF_ATOMIC loads from R${insn.src} ${regTypeName(type)} is not allowed`);
   }
@@ -49,7 +49,7 @@ export function doStore(env: Env, insn: InsnOf<'store'> | InsnOf<'storeRelease'>
     const imm = !release && 'imm' in insn.src ? insn.src.imm : 0;
     accessMemory(env, { ...access, value: -2, imm });
   }
-  rememberPointer(env, type);
+  rememberPointer(env, type, false);
 }
 
 /** atomic_ptr_type_ok */

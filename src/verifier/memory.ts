@@ -543,18 +543,30 @@ function unlinkSigned(frame: RegFile, r: number, size: number): void {
 /** Kinds of pointer that one instruction may not mix with others (reg_type_mismatch_ok). */
 function mixes(type: RegType): boolean {
   const base = baseType(type);
+  if (base === regTypes.mem) return (type & typeFlags.untrusted) === 0;
   return base !== regTypes.ctx && !isSock(base) && base !== regTypes.btfId && base !== regTypes.arena;
 }
 
-/** An instruction is rewritten by its pointer's kind, which must be the same on every path (save_aux_ptr_type). */
-export function rememberPointer(env: Env, type: RegType): void {
+const isProbed = (type: RegType): boolean =>
+  baseType(type) === regTypes.mem || baseType(type) === regTypes.btfId;
+
+/**
+ * An instruction is rewritten by its pointer's kind, which must be the same on every path (save_aux_ptr_type). Loads
+ * are read with care where on any path the pointer cannot be trusted.
+ */
+export function rememberPointer(env: Env, type: RegType, loads: boolean): void {
   const before = env.pointerSeen[env.insn] as number;
   if (before === regTypes.notInit) {
     env.pointerSeen[env.insn] = type;
     return;
   }
   if (before === type || (mixes(type) && mixes(before))) return;
-  env.reject('EINVAL', 'same insn cannot be used with different pointers');
+  if (!loads || !isProbed(type) || !isProbed(before)) {
+    env.reject('EINVAL', 'same insn cannot be used with different pointers');
+  }
+  const isMemory = baseType(type) === regTypes.mem || baseType(before) === regTypes.mem;
+  const flags = (type | before) & (typeFlags.untrusted | typeFlags.rdonly);
+  env.pointerSeen[env.insn] = (isMemory ? regTypes.mem : regTypes.btfId) | flags;
 }
 
 /** Whether the values of a map are shared between elements, so that an id tells them apart. */
