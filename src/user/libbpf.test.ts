@@ -212,7 +212,7 @@ function ours(recorder: Recorder, spec: CollectionSpec, name: string): Line[] | 
 }
 
 /** What libbpf 1.1 has never heard of: arenas, links of structs of functions, tcx, numbers of 64 bits in maps. */
-const newer = ['arena.bpf.o', 'attach.bpf.o', 'modern.bpf.o', 'struct-ops.bpf.o'];
+const newer = ['arena.bpf.o', 'exceptions.bpf.o', 'attach.bpf.o', 'modern.bpf.o', 'struct-ops.bpf.o'];
 
 /** Files of a folder that are objects. */
 function objectsIn(path: string): string[] {
