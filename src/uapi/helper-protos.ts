@@ -434,11 +434,10 @@ export const helperProtos: Readonly<Partial<Record<HelperName, HelperProto>>> = 
   skc_to_tcp_request_sock: { ret: 'btfOrNull:tcp_request_sock', args: ['sockBtf'] },
   skc_to_udp6_sock: { ret: 'btfOrNull:udp6_sock', args: ['sockBtf'] },
   skc_to_unix_sock: { ret: 'btfOrNull:unix_sock', args: ['sockBtf'] },
-  skc_to_mptcp_sock: { ret: 'btfOrNull:mptcp_sock', args: ['sockBtf'] },
+  skc_to_mptcp_sock: { ret: 'btfOrNull:mptcp_sock', args: ['sockCommon'] },
   get_task_stack: {
     ret: 'int',
     args: ['btf:task_struct', 'memUninit', 'sizeOrZero', 'any'],
-    gpl: true,
     perfmon: true,
   },
   inode_storage_get: {
@@ -447,7 +446,7 @@ export const helperProtos: Readonly<Partial<Record<HelperName, HelperProto>>> = 
   },
   inode_storage_delete: { ret: 'int', args: ['mapPtr', 'btfOrNull:inode'] },
   d_path: { ret: 'int', args: ['btf:path', 'memRw', 'sizeOrZero'] },
-  snprintf_btf: { ret: 'int', args: ['memRw', 'size', 'mem', 'size', 'any'], gpl: true, perfmon: true },
+  snprintf_btf: { ret: 'int', args: ['memRw', 'size', 'mem', 'size', 'any'], perfmon: true },
   per_cpu_ptr: { ret: 'percpuOrNull', args: ['percpuBtf', 'any'] },
   this_cpu_ptr: { ret: 'percpu', args: ['percpuBtf'] },
   task_storage_get: {
