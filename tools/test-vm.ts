@@ -4,6 +4,7 @@
  * loading without rights, the examples. The machines are emulated and run side by side, each with Node, the
  * built package and the compiled tests. Where qemu or a kernel cannot be had, its tests are skipped by name.
  */
+import { statSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -18,7 +19,7 @@ process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    seconds: { type: 'string', default: '240' },
+    seconds: { type: 'string', default: '300' },
     verbose: { type: 'boolean', default: false },
   },
 });
@@ -49,6 +50,14 @@ async function testOn(kernel: VmKernel): Promise<Count> {
     pack(archive) {
       archive.copy('build/test', '/skep', (path) => !/^build\/test\/(node_modules|docs|bench)$/.test(path));
       archive.copy('dist', '/skep/dist');
+      // Examples run from source.
+      for (const folder of ['src', 'examples']) {
+        archive.copy(
+          folder,
+          `/skep/${folder}`,
+          (path) => statSync(path).isDirectory() || /(?<!\.test)\.ts$/.test(path),
+        );
+      }
       packKoffi(archive);
     },
     onLine: (line) => {

@@ -1,9 +1,12 @@
 #!/bin/busybox sh
 # The first process of a virtual machine: mounts what Linux has to say, loads modules, runs /run, powers off.
 /bin/busybox --install -s /bin
-export PATH=/bin HOME=/root TMPDIR=/tmp NO_COLOR=1
+[ -x /usr/bin/sh ] && ln -sf /usr/bin/sh /bin/sh
+export PATH=/usr/bin:/bin HOME=/root TMPDIR=/tmp NO_COLOR=1
 # Tests may change this machine as they like.
 export SKEP_VM=1
+# What one process of Node compiles, the next one need not.
+export NODE_COMPILE_CACHE=/tmp/compiled
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev

@@ -33,7 +33,7 @@ const TAIL = 40;
 export async function boot({ image, initrd, append = '', folder, seconds, onLine }: Boot): Promise<Ended> {
   const report = join(folder, 'report');
   const args = [
-    ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', '1G'],
+    ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', '1536M'],
     ...['-nodefaults', '-no-reboot', '-display', 'none'],
     ...['-serial', 'stdio', '-serial', `file:${report}`],
     ...['-kernel', image, '-initrd', initrd],

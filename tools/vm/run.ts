@@ -2,7 +2,7 @@
  * A script in a virtual machine that has Node and a folder of files, /skep. Puts the initial RAM file system
  * together, boots it with a kernel, and hands back what the script wrote to /dev/ttyS1.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,17 +49,35 @@ export async function runInVm({ kernel, script, pack, seconds, onLine }: VmRun):
   }
 }
 
-/** What makes it a system: busybox, the Node that runs this with its libraries, users. */
+/** What tests call beside Node; busybox has some of them, with fewer options. */
+const tools = ['sh', 'ip', 'unshare', 'nsenter', 'setpriv', 'cat', 'sleep'];
+
+/** What makes it a system: busybox, the Node that runs this, tools, their libraries, users. */
 function packSystem(archive: Archive): void {
   for (const folder of ['/proc', '/sys', '/dev', '/tmp', '/root']) archive.folder(folder);
-  const busybox = execFileSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).trim();
-  archive.file('/bin/busybox', readFileSync(busybox), 0o755);
+  archive.file('/bin/busybox', readFileSync(whereIs('busybox') as string), 0o755);
   archive.file('/init', readFileSync(join(root, 'tools/vm/init.sh')), 0o755);
-  archive.file('/bin/node', readFileSync(process.execPath), 0o755);
-  const libraries = execFileSync('ldd', [process.execPath], { encoding: 'utf8' }).match(/\/\S+/g) ?? [];
-  for (const path of libraries) if (existsSync(path)) archive.file(path, readFileSync(path), 0o755);
+  const programs = new Map([['/bin/node', process.execPath]]);
+  for (const tool of tools) {
+    const path = whereIs(tool);
+    if (path !== undefined) programs.set(`/usr/bin/${tool}`, path);
+  }
+  const libraries = new Set<string>();
+  for (const [to, path] of programs) {
+    archive.file(to, readFileSync(path), 0o755);
+    for (const library of execFileSync('ldd', [path], { encoding: 'utf8' }).match(/\/\S+/g) ?? []) {
+      if (existsSync(library)) libraries.add(library);
+    }
+  }
+  for (const library of libraries) archive.file(library, readFileSync(library), 0o755);
   archive.file('/etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n');
   archive.file('/etc/group', 'root:x:0:\nnogroup:x:65534:\n');
+}
+
+/** The path of a command on this machine. */
+function whereIs(command: string): string | undefined {
+  const { stdout } = spawnSync('sh', ['-c', `command -v ${command}`], { encoding: 'utf8' });
+  return stdout.trim() === '' ? undefined : stdout.trim();
 }
 
 /** The native module by which Node calls the kernel, for this machine alone. */
