@@ -5,7 +5,7 @@
  */
 import { concatBytes, roundUp } from '../base/bytes.ts';
 import { SkepError } from '../base/errors.ts';
-import type { Codec, Value } from '../btf/index.ts';
+import type { Value } from '../btf/index.ts';
 import type { Cmd } from '../uapi/commands.ts';
 import type { Errno } from '../uapi/errno.ts';
 import type { InfoOf } from '../uapi/info.ts';
@@ -13,7 +13,7 @@ import { type MapTypeName, mapTypeName, mapTypes } from '../uapi/map-types.ts';
 import type { Mapping, System } from '../uapi/seam.ts';
 import type { ElementTypes } from './element.ts';
 import { Handle } from './handle.ts';
-import { decoderOf, fdTypes, mapCodecs, perCpuTypes, put } from './map-codecs.ts';
+import { ElementPart, fdTypes, mapCodecs, perCpuTypes } from './map-codecs.ts';
 import { dumpMap, type MapDumpFormat } from './map-dump.ts';
 import { mapInfo, owning, typesOf } from './map-open.ts';
 import {
@@ -45,11 +45,6 @@ export type UpdateMode = keyof typeof updateFlags;
 /** BPF_F_MMAPABLE. */
 const F_MMAPABLE = 1 << 10;
 
-interface Scratch {
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
-}
-
 /** Programs and maps are written as their fds. */
 const plain = (value: unknown): Value => (value instanceof Handle ? value.fd : (value as Value));
 
@@ -77,10 +72,8 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
   readonly flags: number;
   /** Types of its keys and values; undefined for a map without BTF. */
   readonly types: ElementTypes | undefined;
-  #codecs: { key: Codec; value: Codec } | undefined;
+  #parts: { key: ElementPart; value: ElementPart } | undefined;
   #shared: { readonly mapping: Mapping; readonly writable: boolean } | undefined;
-  /** Where a key and a value of one call lie, which are not handed out. */
-  readonly #scratches: { key?: Scratch; value?: Scratch } = {};
 
   /** Made by `Kernel`: takes over `fd`. */
   constructor(
@@ -106,10 +99,9 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
 
   /** The value of `key`, or undefined. In a map of maps that is the inner map's id; see `inner`. */
   get(key: K | KIn): V | undefined {
-    const { value } = this.#codec();
-    const { bytes, view } = this.#scratch('value');
-    if (!this.#read('mapLookupElem', this.#keyOf(key), bytes)) return undefined;
-    return (value.inPlace === undefined ? value.decode(bytes) : value.inPlace.read(view, 0)) as V;
+    const parts = this.#elements();
+    const found = this.#read('mapLookupElem', parts.key.write(key as Value), parts.value.bytes);
+    return found ? (parts.value.read() as V) : undefined;
   }
 
   has(key: K | KIn): boolean {
@@ -123,7 +115,8 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
    * @throws {SkepError} 'value' where key or value do not fit their type
    */
   set(key: K | KIn, value: V | VIn | Handle, mode: UpdateMode = 'any'): this {
-    this.#write(this.#keyOf(key), this.#valueOf(value), mode);
+    const parts = this.#elements();
+    this.#write(parts.key.write(key as Value), parts.value.write(plain(value)), mode);
     return this;
   }
 
@@ -132,7 +125,7 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
    * @throws {BpfError} EINVAL for arrays, whose elements are always there
    */
   delete(key: K | KIn): boolean {
-    const attr = { mapFd: this.fd, key: this.#keyOf(key) };
+    const attr = { mapFd: this.fd, key: this.#elements().key.write(key as Value) };
     return found(() => this.system.bpf('mapDeleteElem', attr));
   }
 
@@ -141,8 +134,8 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
    * with this kind of map; else what comes in between is lost.
    */
   take(key: K | KIn): V | undefined {
-    const bytes = this.#encodeKey(key);
-    const { value } = this.#codec();
+    const bytes = this.#elements().key.encode(key as Value);
+    const { value } = this.#elements();
     const buffer = new Uint8Array(value.size);
     try {
       if (!this.#read('mapLookupAndDeleteElem', bytes, buffer)) return undefined;
@@ -168,7 +161,7 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
   }
 
   *keys(): Generator<K> {
-    const { key } = this.#codec();
+    const { key } = this.#elements();
     for (const bytes of walkKeys(this.#walked())) yield key.decode(bytes) as K;
   }
 
@@ -182,7 +175,7 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
    * @throws {SkepError} 'map-changing' where the map changes so fast that the walk finds no end
    */
   *entries(): Generator<[K, V]> {
-    const { key, value } = this.#codec();
+    const { key, value } = this.#elements();
     for (const [k, v] of this.rawEntries()) yield [key.decode(k) as K, value.decode(v) as V];
   }
 
@@ -192,8 +185,11 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
 
   /** The key behind `key`, or the first one; undefined at the end (BPF_MAP_GET_NEXT_KEY). */
   keyAfter(key: K | undefined): K | undefined {
-    const next = nextKey(this.#walked(), key === undefined ? undefined : this.#encodeKey(key));
-    return next === undefined ? undefined : (this.#codec().key.decode(next) as K);
+    const next = nextKey(
+      this.#walked(),
+      key === undefined ? undefined : this.#elements().key.encode(key as Value),
+    );
+    return next === undefined ? undefined : (this.#elements().key.decode(next) as K);
   }
 
   /** Every element, read in batches where the kernel has those for this kind of map. */
@@ -230,14 +226,9 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
    */
   setAll(entries: Iterable<readonly [K | KIn, V | VIn | Handle]>, mode: UpdateMode = 'any'): this {
     const list = [...entries];
-    const { key, value } = this.#codec();
-    const keys = new Uint8Array(list.length * key.size);
-    const values = new Uint8Array(list.length * value.size);
-    const [keyView, valueView] = [new DataView(keys.buffer), new DataView(values.buffer)];
-    list.forEach(([k, v], i) => {
-      this.#labelled('key', () => put(key, keyView, { at: i * key.size, value: k as Value }));
-      this.#labelled('value', () => put(value, valueView, { at: i * value.size, value: plain(v) }));
-    });
+    const { key, value } = this.#elements();
+    const keys = key.encodeAll(list.map(([k]) => k as Value));
+    const values = value.encodeAll(list.map(([, v]) => plain(v)));
     return this.setBytes({ keys, values }, mode);
   }
 
@@ -249,7 +240,7 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
 
   /** Removes the elements of many keys; how many there were. */
   deleteAll(keys: Iterable<K | KIn>): number {
-    return removeAll(this.#walked(), concatBytes(Array.from(keys, (key) => this.#encodeKey(key))));
+    return removeAll(this.#walked(), this.#elements().key.encodeAll(Array.from(keys, (key) => key as Value)));
   }
 
   /**
@@ -257,7 +248,7 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
    * @throws {BpfError} E2BIG where it is full
    */
   push(value: V | VIn): this {
-    this.#write(undefined, this.#encodeValue(value), 'any');
+    this.#write(undefined, this.#elements().value.encode(plain(value)), 'any');
     return this;
   }
 
@@ -273,13 +264,13 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
 
   /** Whether a Bloom filter may have the value; false is certain. */
   mayHave(value: V | VIn): boolean {
-    return this.#read('mapLookupElem', undefined, this.#encodeValue(value));
+    return this.#read('mapLookupElem', undefined, this.#elements().value.encode(plain(value)));
   }
 
   /** The map that a map of maps holds for `key`, to be closed by the caller; undefined where there is none. */
   inner<IK = Value, IV = Value>(key: K | KIn): BpfMap<IK, IV> | undefined {
     const bytes = new Uint8Array(4);
-    if (!this.#read('mapLookupElem', this.#encodeKey(key), bytes)) return undefined;
+    if (!this.#read('mapLookupElem', this.#elements().key.encode(key as Value), bytes)) return undefined;
     const mapId = new DataView(bytes.buffer).getUint32(0, true);
     const fd = this.system.bpf('mapGetFdById', { mapId });
     return owning(this.system, fd, () => {
@@ -304,7 +295,7 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
    * @throws {BpfError} EINVAL or ENOTSUPP for a map that was not made with BPF_F_MMAPABLE, EPERM where it is frozen
    */
   mmap({ writable = true }: { writable?: boolean } = {}): MappedArray<V> {
-    const { value } = this.#codec();
+    const { value } = this.#elements();
     const length = roundUp(this.valueSize, 8) * this.maxEntries;
     const mapping = this.system.mmap(this.fd, { length, offset: 0, writable });
     return new MappedArray({ mapping, codec: value, length: this.maxEntries, what: this.what });
@@ -392,7 +383,7 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
 
   /** Every element as bytes, as `entries` walks them; of a per-CPU map, a value has 8-byte steps, one a CPU. */
   *rawEntries(): Generator<[Uint8Array, Uint8Array]> {
-    const { size } = this.#codec().value;
+    const { size } = this.#elements().value;
     for (const key of walkKeys(this.#walked())) {
       const value = new Uint8Array(size);
       if (this.#read('mapLookupElem', key, value)) yield [key, value];
@@ -401,13 +392,13 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
 
   /** The bytes of an element's value; undefined where there is no such element. */
   rawValue(key: K | KIn): Uint8Array | undefined {
-    const bytes = new Uint8Array(this.#codec().value.size);
-    return this.#read('mapLookupElem', this.#encodeKey(key), bytes) ? bytes : undefined;
+    const bytes = new Uint8Array(this.#elements().value.size);
+    return this.#read('mapLookupElem', this.#elements().key.encode(key as Value), bytes) ? bytes : undefined;
   }
 
   /** Writes an element's value as bytes. */
   setRawValue(key: K | KIn, value: Uint8Array): void {
-    this.#write(this.#encodeKey(key), value, 'any');
+    this.#write(this.#elements().key.encode(key as Value), value, 'any');
   }
 
   #want(kind: MapTypeName): void {
@@ -425,22 +416,22 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
 
   #walked(): Walked {
     const { system, fd, what, type, keySize, maxEntries } = this;
-    return { system, fd, what, type, keySize, maxEntries, valueSize: this.#codec().value.size };
+    return { system, fd, what, type, keySize, maxEntries, valueSize: this.#elements().value.size };
   }
 
   #readAll(cmd: 'mapLookupBatch' | 'mapLookupAndDeleteBatch'): [K, V][] | undefined {
-    const { key, value } = this.#codec();
+    const { key, value } = this.#elements();
     const entries: [K, V][] = [];
     for (const batch of readBatches(this.#walked(), cmd)) {
       if (batch === undefined) return undefined;
-      const [keys, values] = [decoderOf(key, batch.keys), decoderOf(value, batch.values)];
+      const [keys, values] = [key.reader(batch.keys), value.reader(batch.values)];
       for (let i = 0; i < batch.count; i++) entries.push([keys(i) as K, values(i) as V]);
     }
     return entries;
   }
 
   #next(cmd: ReadElement): V | undefined {
-    const { value } = this.#codec();
+    const { value } = this.#elements();
     const bytes = new Uint8Array(value.size);
     return this.#read(cmd, undefined, bytes) ? (value.decode(bytes) as V) : undefined;
   }
@@ -460,56 +451,14 @@ export class BpfMap<K = Value, V = Value, KIn = K, VIn = V> extends Handle {
     this.system.bpf('mapUpdateElem', { mapFd: this.fd, key, value, flags: updateFlags[mode] });
   }
 
-  #codec(): { key: Codec; value: Codec } {
-    this.#codecs ??= mapCodecs(this, this.types, () => this.system.possibleCpus());
-    return this.#codecs;
-  }
-
-  #encodeKey(key: K | KIn): Uint8Array {
-    return this.#labelled('key', () => this.#codec().key.encode(key as Value));
-  }
-
-  #encodeValue(value: V | VIn | Handle): Uint8Array {
-    return this.#labelled('value', () => this.#codec().value.encode(plain(value)));
-  }
-
-  /** As `#encodeKey`, in bytes that are used again. */
-  #keyOf(key: K | KIn): Uint8Array {
-    const { inPlace } = this.#codec().key;
-    if (inPlace === undefined) return this.#encodeKey(key);
-    const { bytes, view } = this.#scratch('key');
-    bytes.fill(0);
-    this.#labelled('key', () => inPlace.write(view, 0, key as Value));
-    return bytes;
-  }
-
-  #valueOf(value: V | VIn | Handle): Uint8Array {
-    const { inPlace } = this.#codec().value;
-    if (inPlace === undefined) return this.#encodeValue(value);
-    const { bytes, view } = this.#scratch('value');
-    bytes.fill(0);
-    this.#labelled('value', () => inPlace.write(view, 0, plain(value)));
-    return bytes;
-  }
-
-  #scratch(part: 'key' | 'value'): Scratch {
-    let scratch = this.#scratches[part];
-    if (scratch === undefined) {
-      const bytes = new Uint8Array(this.#codec()[part].size);
-      scratch = { bytes, view: new DataView(bytes.buffer) };
-      this.#scratches[part] = scratch;
+  #elements(): { key: ElementPart; value: ElementPart } {
+    if (this.#parts === undefined) {
+      const { key, value } = mapCodecs(this, this.types, () => this.system.possibleCpus());
+      this.#parts = {
+        key: new ElementPart(key, `key of ${this.what}`),
+        value: new ElementPart(value, `value of ${this.what}`),
+      };
     }
-    return scratch;
-  }
-
-  /** An error in a key or value says whose it is. */
-  #labelled<T>(part: string, encode: () => T): T {
-    try {
-      return encode();
-    } catch (error) {
-      throw error instanceof SkepError && error.where === undefined
-        ? error.at(`${part} of ${this.what}`)
-        : error;
-    }
+    return this.#parts;
   }
 }

@@ -5,15 +5,22 @@
  */
 import { roundUp } from '../base/bytes.ts';
 import { SkepError } from '../base/errors.ts';
-import type { Codec } from '../btf/index.ts';
+import type { Value } from '../btf/index.ts';
 import type { Mapping } from '../uapi/seam.ts';
+
+/** One element as a value and as bytes. */
+interface ElementCodec {
+  readonly size: number;
+  decode(bytes: Uint8Array): Value;
+  encode(value: Value): Uint8Array;
+}
 
 export class MappedArray<V> {
   readonly length: number;
   /** Bytes from one value to the next. */
   readonly stride: number;
   readonly #mapping: Mapping;
-  readonly #codec: Codec;
+  readonly #codec: ElementCodec;
   readonly #what: string;
 
   /** Made by `map.mmap()`. */
@@ -22,7 +29,7 @@ export class MappedArray<V> {
     codec,
     length,
     what,
-  }: { mapping: Mapping; codec: Codec; length: number; what: string }) {
+  }: { mapping: Mapping; codec: ElementCodec; length: number; what: string }) {
     this.#mapping = mapping;
     this.#codec = codec;
     this.#what = what;
@@ -43,7 +50,7 @@ export class MappedArray<V> {
   }
 
   set(index: number, value: V): void {
-    this.#slot(index).set(this.#codec.encode(value as never));
+    this.#slot(index).set(this.#codec.encode(value as Value));
   }
 
   *[Symbol.iterator](): Generator<V> {
