@@ -3,13 +3,13 @@
  * offset, and how far a pointer that is read from there can be relied upon.
  */
 import { type BtfMember, resolvedType, resolveModifiers } from '../btf/index.ts';
+import type { Access } from './access.ts';
 import { KERNEL } from './btf-objects.ts';
 import { structAccess } from './btf-walk.ts';
 import { isConst } from './domain/index.ts';
 import type { Env } from './env.ts';
 import { ownRecord } from './fields.ts';
 import { tnumText, unsignedText } from './log/index.ts';
-import type { Access } from './memory.ts';
 import { setPointer, setScalar, typeOf, word } from './regs.ts';
 import { regAt } from './state/frame.ts';
 import { AUX0, AUX1, ID, OFF, type RegFile, TNUM_VALUE } from './state/layout.ts';

@@ -260,7 +260,7 @@ function kernelContext(env: Env): number {
 
 /** Contexts that are words inside the kernel. */
 const plainContexts: Readonly<Record<string, string>> = {
-  tracepoint: '__u64',
+  tracepoint: 'u64',
   raw_tracepoint: 'u64',
   raw_tracepoint_writable: 'u64',
 };

@@ -3,34 +3,23 @@
  * in its register (check_mem_access). The stack has a file of its own.
  */
 
-import { type CtxPointer, ctxField } from '../uapi/contexts.ts';
-import { mapTypeName, mapTypes } from '../uapi/map-types.ts';
-import { checkAlignment, checkUnmoved, offText } from './alignment.ts';
-import { accessBtf, setBtfPointer } from './btf-access.ts';
-import { btfCtxAccess, hasBtfContext } from './btf-ctx.ts';
-import { KERNEL } from './btf-objects.ts';
-import { structAccess } from './btf-walk.ts';
-import { isSecret } from './checks.ts';
+import { mapTypes } from '../uapi/map-types.ts';
+import { type Access, leakCheck, loadUnknown } from './access.ts';
+import { checkAlignment, offText } from './alignment.ts';
+import { accessBtf } from './btf-access.ts';
+import { accessCtx } from './ctx-access.ts';
 import { coerceSize, coerceSizeSx, isConst } from './domain/index.ts';
 import type { Env } from './env.ts';
 import { regions } from './facts.ts';
 import { accessKptr, checkMapFields, kptrAt } from './kptr.ts';
 import { unlink } from './linked.ts';
-import { boundLsmReturn } from './lsm.ts';
-import { isPacket, isSock, isUnmoved, setKnown, setPointer, setScalar, typeOf, word } from './regs.ts';
+import { accessMapPointer } from './map-pointer.ts';
+import { isPacket, isSock, isUnmoved, setKnown, setScalar, typeOf, word } from './regs.ts';
 import { isHalfField, sockAllows } from './sock-fields.ts';
 import { checkStackBounds, readStack, writeStack } from './stack.ts';
 import { regAt } from './state/frame.ts';
 import { AUX0, FRAME_NO, ID, OFF, type RegFile, SMIN, TNUM_VALUE, UMAX } from './state/layout.ts';
-import {
-  baseType,
-  mayBeNull,
-  type RegType,
-  regTypeName,
-  regTypes,
-  typeFlags,
-  typeFlagsOf,
-} from './state/reg-types.ts';
+import { baseType, mayBeNull, type RegType, regTypeName, regTypes, typeFlags } from './state/reg-types.ts';
 import type { MapFacts } from './types.ts';
 
 /** BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG. */
@@ -40,20 +29,6 @@ const MAX_VAR_OFF = 1n << 29n;
 const MAX_OFF = 0x7fff_ffff;
 const S64_MIN = -(1n << 63n);
 const FLOW_KEYS_SIZE = 56n;
-
-export interface Access {
-  /** The pointer. */
-  readonly reg: number;
-  readonly off: number;
-  readonly size: number;
-  readonly write: boolean;
-  /** The register loaded or stored; -1 is none, -2 the immediate `imm`. */
-  readonly value: number;
-  readonly imm?: number;
-  readonly signed?: boolean;
-  /** Atomics must be aligned. */
-  readonly aligned?: boolean;
-}
 
 /** How much memory there is behind a pointer, and the words for an access outside. */
 interface Region {
@@ -222,85 +197,6 @@ export function mayUsePacket(env: Env, write: boolean): boolean {
   return packetWriters.has(type) || (!write && packetReaders.has(type));
 }
 
-const ctxPointers: Readonly<Record<CtxPointer, RegType>> = {
-  packet: regTypes.packet,
-  packetMeta: regTypes.packetMeta,
-  packetEnd: regTypes.packetEnd,
-  flowKeys: regTypes.flowKeys,
-  socket: regTypes.socket,
-  socketOrNull: regTypes.socket | typeFlags.maybeNull,
-  sockCommonOrNull: regTypes.sockCommon | typeFlags.maybeNull,
-  tpBuffer: regTypes.tpBuffer,
-};
-
-function accessCtx(env: Env, access: Access): void {
-  const { reg, write, value } = access;
-  leakCheck(env, access, 'ctx');
-  checkUnmoved(env, reg);
-  const off = access.off + word(env.frame, regAt(reg), OFF);
-  if (hasBtfContext(env)) {
-    accessBtfCtx(env, access, off);
-    return;
-  }
-  const field =
-    env.context === undefined
-      ? undefined
-      : ctxField(env.context, {
-          off,
-          size: access.size,
-          write,
-          signed: access.signed === true,
-          attachType: env.attachType,
-        });
-  const needsBpf =
-    field?.pointer !== undefined && env.progType === 'cgroup_skb' && isPacketPointer(field.pointer);
-  if (field === undefined || (needsBpf && !env.input.capabilities.bpf)) {
-    env.reject('EACCES', `invalid bpf_context access off=${off} size=${access.size}`);
-  }
-  env.maxCtxOffset = Math.max(env.maxCtxOffset, off + access.size);
-  if (write || value < 0) return;
-  const to = regAt(value);
-  if (field.pointer === undefined) {
-    setScalar(env.frame, to);
-    return;
-  }
-  const type = ctxPointers[field.pointer];
-  setPointer(env.frame, to, type);
-  if (mayBeNull(type)) env.frame.i32[2 * to + ID] = env.newId();
-}
-
-/** A context that is typed by BTF. */
-function accessBtfCtx(env: Env, access: Access, off: number): void {
-  const found = btfCtxAccess(env, { off, size: access.size, write: access.write });
-  if (found === undefined) {
-    env.reject('EACCES', `invalid bpf_context access off=${off} size=${access.size}`);
-  }
-  env.maxCtxOffset = Math.max(env.maxCtxOffset, off + access.size);
-  if (access.value < 0) return;
-  const to = regAt(access.value);
-  const base = baseType(found.type);
-  if (base === regTypes.scalar) {
-    setScalar(env.frame, to);
-    if (found.isReturn === true) boundLsmReturn(env, to);
-  } else if (base === regTypes.btfId) {
-    setBtfPointer(env, to, { object: KERNEL, id: found.btfId, flags: typeFlagsOf(found.type) });
-  } else {
-    setPointer(env.frame, to, found.type);
-    if (mayBeNull(found.type)) env.frame.i32[2 * to + ID] = env.newId();
-  }
-}
-
-const isPacketPointer = (pointer: CtxPointer): boolean => pointer === 'packet' || pointer === 'packetEnd';
-
-function leakCheck(env: Env, access: Access, into: string): void {
-  if (!access.write || access.value < 0 || !isSecret(env, access.value)) return;
-  env.reject('EACCES', `R${access.value} leaks addr into ${into}`);
-}
-
-function loadUnknown(env: Env, access: Access): void {
-  if (!access.write && access.value >= 0) setScalar(env.frame, regAt(access.value));
-}
-
 function useOf(access: Access): MemoryUse {
   return {
     reg: access.reg,
@@ -378,98 +274,6 @@ function accessBuffer(env: Env, access: Access): void {
   }
   leakCheck(env, access, 'tracepoint buffer');
   loadUnknown(env, access);
-}
-
-/** The kernel's struct of a map, through a pointer to the map (check_ptr_to_map_access). */
-function accessMapPointer(env: Env, access: Access): void {
-  const { reg, size, write } = access;
-  const { kernel } = env.types;
-  const file = env.frame;
-  const r = regAt(reg);
-  const map = env.map(word(file, r, AUX0));
-  const name = mapStruct(mapTypeName(map.type));
-  const id = kernel?.find(name, 'struct');
-  if (kernel === undefined || id === undefined) {
-    env.reject('ENOTSUPP', `map_ptr access not supported for map type ${map.type}`);
-  }
-  if (!env.allowLeaks) {
-    env.reject('EPERM', `'struct ${name}' access is allowed only to CAP_PERFMON and CAP_SYS_ADMIN`);
-  }
-  const off = access.off + word(file, r, OFF);
-  if (off < 0) env.reject('EACCES', `R${reg} is ${name} invalid negative access: off=${off}`);
-  if (write) env.reject('EACCES', `only read from ${name} is supported`);
-  const found = structAccess(kernel, { id, off, size, untrusted: false });
-  if (found.kind === 'error') env.reject(found.errno, found.message);
-  if (access.value < 0) return;
-  if (found.kind === 'memory') {
-    setPointer(file, regAt(access.value), regTypes.mem | typeFlags.rdonly | typeFlags.untrusted);
-    return;
-  }
-  if (found.kind !== 'pointer') {
-    setScalar(file, regAt(access.value));
-    return;
-  }
-  setBtfPointer(env, regAt(access.value), {
-    object: KERNEL,
-    id: found.id,
-    flags: found.flags & ~typeFlags.rcu,
-  });
-}
-
-/** What the kernel keeps of a map of each kind (map_btf_id). */
-function mapStruct(kind: string | undefined): string {
-  switch (kind) {
-    case 'hash':
-    case 'percpu_hash':
-    case 'lru_hash':
-    case 'lru_percpu_hash':
-    case 'hash_of_maps':
-      return 'bpf_htab';
-    case 'array':
-    case 'percpu_array':
-    case 'prog_array':
-    case 'perf_event_array':
-    case 'cgroup_array':
-    case 'array_of_maps':
-      return 'bpf_array';
-    case 'lpm_trie':
-      return 'lpm_trie';
-    case 'stack_trace':
-      return 'bpf_stack_map';
-    case 'devmap':
-    case 'devmap_hash':
-      return 'bpf_dtab';
-    case 'sockmap':
-      return 'bpf_stab';
-    case 'sockhash':
-      return 'bpf_shtab';
-    case 'cpumap':
-      return 'bpf_cpu_map';
-    case 'xskmap':
-      return 'xsk_map';
-    case 'cgroup_storage':
-    case 'percpu_cgroup_storage':
-      return 'bpf_cgroup_storage_map';
-    case 'reuseport_sockarray':
-      return 'reuseport_array';
-    case 'queue':
-    case 'stack':
-      return 'bpf_queue_stack';
-    case 'sk_storage':
-    case 'inode_storage':
-    case 'task_storage':
-    case 'cgrp_storage':
-      return 'bpf_local_storage_map';
-    case 'ringbuf':
-    case 'user_ringbuf':
-      return 'bpf_ringbuf_map';
-    case 'bloom_filter':
-      return 'bpf_bloom_filter';
-    case 'arena':
-      return 'bpf_arena';
-    default:
-      return '';
-  }
 }
 
 /** Only the context, and the stack of this very frame, at an offset that does not vary. */
