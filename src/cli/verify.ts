@@ -101,7 +101,8 @@ function notLoaded(
     ...base,
     accepted: false,
     errno: error instanceof BpfError ? error.errno : undefined,
-    reason: error.line,
+    // The row says already which program it is.
+    reason: error.line.replace(`program '${base.name}': `, ''),
     ...statistics(''),
     log: undefined,
   };
