@@ -19,7 +19,7 @@ process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    seconds: { type: 'string', default: '300' },
+    seconds: { type: 'string', default: '420' },
     verbose: { type: 'boolean', default: false },
   },
 });

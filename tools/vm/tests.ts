@@ -4,7 +4,12 @@ import { filesUnder } from '../test/compile.ts';
 
 /** Folders whose every test does, and single files. */
 const folders = ['test/linux'];
-const files = ['test/contract/linux.test.ts', 'test/examples/linux.test.ts', 'src/linux/system.test.ts'];
+const files = [
+  'test/contract/linux.test.ts',
+  'test/examples/linux.test.ts',
+  'test/examples/live.test.ts',
+  'src/linux/system.test.ts',
+];
 
 /** Their paths from the root, once compiled. */
 export function vmTests(): string[] {
