@@ -130,7 +130,7 @@ for (const signal of ['SIGINT', 'SIGKILL'] as const) {
 }
 
 test('without rights, one line says which', {
-  skip: skip || (process.getuid?.() !== 0 && 'it is not root'),
+  skip: skipSlow || (process.getuid?.() !== 0 && 'it is not root'),
 }, (t) => {
   const args = [
     '--reuid=65534',
