@@ -6,7 +6,7 @@ import { openObject } from '../../src/object/index.ts';
 import type { MapSpec } from '../../src/object/spec.ts';
 import { progTypeName } from '../../src/uapi/prog-types.ts';
 import { type FuzzedType, fuzzedTypes } from './candidate.ts';
-import { FIRST_MAP_FD, jumpsFds, PROG_ARRAY, worldMaps } from './world.ts';
+import { FIRST_MAP_FD, jumpsFds, PROG_ARRAY, valueMaps, worldMaps } from './world.ts';
 
 export interface SeedProgram {
   readonly type: FuzzedType;
@@ -17,12 +17,15 @@ export interface SeedProgram {
 function likeMap(spec: MapSpec | undefined, type: FuzzedType): number {
   if (spec === undefined) return FIRST_MAP_FD;
   if (spec.type === PROG_ARRAY) return jumpsFds[type];
-  const unlike = worldMaps.map(
-    (map) =>
-      (map.type === spec.type ? 0 : 100) +
-      Math.abs(map.valueSize - spec.valueSize) +
-      50 * Math.abs(map.keySize - spec.keySize),
-  );
+  // A program array belongs to the first type of program that names it.
+  const unlike = worldMaps
+    .slice(0, valueMaps)
+    .map(
+      (map) =>
+        (map.type === spec.type ? 0 : 100) +
+        Math.abs(map.valueSize - spec.valueSize) +
+        50 * Math.abs(map.keySize - spec.keySize),
+    );
   return FIRST_MAP_FD + unlike.indexOf(Math.min(...unlike));
 }
 
