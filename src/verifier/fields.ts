@@ -126,12 +126,14 @@ interface Parsing {
   readonly btf: Btf;
   readonly inMap: boolean;
   readonly found: Field[];
+  /** Structs in which there is nothing, so that one that is in many places is searched once. */
+  readonly barren: Set<number>;
   /** Of the struct that was asked for: tags of its members. */
   tags: ReadonlyMap<string, readonly string[]> | undefined;
 }
 
 function parse(btf: Btf, id: number, inMap: boolean): readonly Field[] {
-  const parsing: Parsing = { btf, inMap, found: [], tags: undefined };
+  const parsing: Parsing = { btf, inMap, found: [], barren: new Set(), tags: undefined };
   const top = resolveModifiers(btf, id);
   const type = btf.type(top);
   if (type.kind === 'datasec') {
@@ -144,12 +146,16 @@ function parse(btf: Btf, id: number, inMap: boolean): readonly Field[] {
 }
 
 function members(parsing: Parsing, at: { id: number; offset: number; depth: number }): void {
-  const type = parsing.btf.type(at.id);
-  if (type.kind !== 'struct' || at.depth > MAX_DEPTH) return;
+  const { btf, found, barren } = parsing;
+  const type = btf.type(at.id);
+  if (type.kind !== 'struct' || at.depth > MAX_DEPTH || barren.has(at.id)) return;
+  const before = found.length;
   for (const [index, { type: id, bitOffset }] of type.members.entries()) {
+    if (found.length > MAX_FIELDS) return;
     const offset = at.offset + (bitOffset >> 3);
     member(parsing, { id, offset, depth: at.depth + 1, tagged: `${at.id}:${index}` });
   }
+  if (found.length === before) barren.add(at.id);
 }
 
 interface MemberAt {

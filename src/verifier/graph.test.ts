@@ -101,6 +101,16 @@ test('fields are found where they are', () => {
   ]);
 });
 
+test('structs within structs many times over take no time', () => {
+  const deep = new BtfBuilder();
+  let id = deep.add({ kind: 'struct', name: 'empty', size: 0, members: [] });
+  for (let level = 0; level < 30; level++) {
+    const members = Array.from({ length: 20 }, (_, i) => member(`m${i}`, id, 0));
+    id = deep.add({ kind: 'struct', name: `level${level}`, size: 0, members });
+  }
+  assert.deepEqual(valueFields(readBtf(deep.build()), id), []);
+});
+
 const end = 'out:\nr0 = 0\nexit';
 const alloc = `r1 = ${item}\nr2 = 0\ncall kfunc:bpf_obj_new_impl\nif r0 == 0 goto out\nr7 = r0`;
 const drop = 'r1 = r7\nr2 = 0\ncall kfunc:bpf_obj_drop_impl';
