@@ -3,6 +3,7 @@
  * row is a program whose result and packet must be the same everywhere.
  */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { assemble, interpreter, jit, Kernel, type KernelHandle } from '../../src/index.ts';
 import { LinuxKernel } from '../../src/linux-kernel.ts';
@@ -266,6 +267,25 @@ for (const row of rows) {
     assert.deepEqual(outcome(new Kernel({ engine: jit }), row), one, 'the engines differ');
     if (row.want !== undefined) assert.equal((one as { retval: number }).retval, row.want);
     if (linux !== undefined) assert.deepEqual(one, outcome(linux, row), 'Linux differs');
+  });
+}
+
+const compiled = readFileSync(new URL('../../fixtures/objects/helpers.bpf.o', import.meta.url));
+
+for (const name of ['for_each', 'loops', 'text', 'probes']) {
+  const retval = (kernel: KernelHandle): number => {
+    const collection = kernel.load(compiled);
+    try {
+      return collection.program(name).testRun({ data: packet, repeat: 2 }).retval;
+    } finally {
+      collection.close();
+    }
+  };
+
+  test(`compiled: ${name}`, () => {
+    const one = retval(new Kernel({ engine: interpreter }));
+    assert.equal(retval(new Kernel({ engine: jit })), one, 'the engines differ');
+    if (linux !== undefined) assert.equal(one, retval(linux), 'Linux differs');
   });
 }
 

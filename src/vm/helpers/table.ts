@@ -7,7 +7,7 @@ import { helpers } from '../../uapi/helpers.ts';
 import type { Running } from '../../uapi/label.ts';
 import { forEachMapElem, loop } from './callback.ts';
 import { mapDeleteElem, mapLookupElem, mapLookupPercpuElem, mapUpdateElem } from './map.ts';
-import { probeRead, probeReadStr } from './probe.ts';
+import { probeRead, probeReadKernel, probeReadKernelStr, probeReadStr } from './probe.ts';
 import {
   mapPeekElem,
   mapPopElem,
@@ -93,10 +93,10 @@ export const helperImplementations = {
   redirect,
   probe_read: probeRead,
   probe_read_user: probeRead,
-  probe_read_kernel: probeRead,
+  probe_read_kernel: probeReadKernel,
   probe_read_str: probeReadStr,
   probe_read_user_str: probeReadStr,
-  probe_read_kernel_str: probeReadStr,
+  probe_read_kernel_str: probeReadKernelStr,
   snprintf,
   trace_vprintk: traceVprintk,
   strncmp,
