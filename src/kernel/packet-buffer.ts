@@ -14,6 +14,9 @@ export const XDP_HEADROOM = 256;
 /** Tail of a frame that Linux keeps for itself: struct skb_shared_info, aligned to the cache line. */
 export const TAILROOM = 320;
 
+/** As Linux's allocator aligns buffers of such sizes: programs see it in the low bits of addresses. */
+const BUFFER_ALIGN = 256;
+
 export interface PacketInit {
   readonly memory: KernelMemory;
   readonly layout: PacketOffsets;
@@ -42,7 +45,7 @@ export class PacketBuffer implements PacketContext {
     this.#memory = memory;
     this.#layout = layout;
     this.bufferSize = headroom + bytes.length + init.tailroom;
-    this.buffer = memory.alloc(this.bufferSize);
+    this.buffer = memory.alloc(this.bufferSize, BUFFER_ALIGN);
     try {
       this.ctx = memory.alloc(layout.size);
     } catch (error) {

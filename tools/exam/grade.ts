@@ -6,7 +6,7 @@ import { log1Of, sameLog1, verificationMs } from './compare.ts';
 import { embeddedRuns, onEmbedded, verifyRecord } from './embedded.ts';
 import type { LiveAnswer } from './linux.ts';
 import type { Answer, ExamRecord, ExamSet } from './record.ts';
-import { recordedResult } from './setup.ts';
+import { NOT_RUN, recordedResult } from './setup.ts';
 import { median, type Tally } from './tally.ts';
 import { compareLog2, compareVerdicts, crashed, note } from './verdict.ts';
 
@@ -73,7 +73,7 @@ function gradeVerdict(record: ExamRecord, at: Grading): void {
   measure(record, at);
 }
 
-/** Every recorded run is to be equal, also of a program that we reject. */
+/** Every recorded run is to be equal, also of a program that we reject; those of what does not run are taken off. */
 function countRuns(record: ExamRecord, { tally, live }: Grading): void {
   if ((live ?? record.linux).verdict === 'accept') tally.runs += record.runs?.length ?? 0;
 }
@@ -86,7 +86,10 @@ function compareRuns(record: ExamRecord, { set, tally, live }: Grading): void {
     const wanted = (live === undefined ? recordedResult(run) : live.runs[i]) ?? '';
     const got = ours[i] ?? '';
     if (got === wanted) tally.runsEqual++;
-    else note(tally, 'runs', `${title(record)}: run ${i}: ${differenceOf(got, wanted)}`);
+    else if (got === NOT_RUN) {
+      tally.runs--;
+      tally.notRun++;
+    } else note(tally, 'runs', `${title(record)}: run ${i}: ${differenceOf(got, wanted)}`);
   }
 }
 

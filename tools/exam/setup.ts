@@ -149,6 +149,9 @@ function loadAttr(
 }
 
 /** What a run came to, as text. */
+/** The result of a run of what a kernel cannot run: a type of program, a map kind or a helper. */
+export const NOT_RUN = 'not run';
+
 export function runResult(system: System, progFd: number, run: RecordedRun): string {
   const dataIn = fromHex(run.data_in);
   const room = Math.max(run.data_out.length / 2, dataIn.length) + 512;
@@ -164,8 +167,8 @@ export function runResult(system: System, progFd: number, run: RecordedRun): str
   try {
     system.bpf('progTestRun', attr);
   } catch (error) {
-    if (error instanceof BpfError) return error.errno;
-    if (error instanceof SkepError) return error.line;
+    if (error instanceof BpfError) return error.errno === 'ENOTSUPP' ? NOT_RUN : error.errno;
+    if (error instanceof SkepError) return error.code === 'not-runnable' ? NOT_RUN : error.line;
     throw error;
   }
   return resultText(attr.retval, attr.dataOut.subarray(0, attr.dataSizeOut));

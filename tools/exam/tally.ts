@@ -17,6 +17,8 @@ export interface Tally {
   log2: number;
   runs: number;
   runsEqual: number;
+  /** Runs of what the embedded kernel only verifies: neither of `runs` nor equal. */
+  notRun: number;
   /** A line for each program that differs. */
   readonly differing: Readonly<Record<List, string[]>>;
   /** Milliseconds. */
@@ -31,6 +33,7 @@ export const newTally = (timed: boolean): Tally => ({
   log2: 0,
   runs: 0,
   runsEqual: 0,
+  notRun: 0,
   differing: Object.fromEntries(differences.map((list) => [list, []])) as unknown as Record<List, string[]>,
   times: [],
   timed,
@@ -112,6 +115,7 @@ export function tableText(set: string, tally: Tally): string {
     ['log 2 equal', share(made.log2Equal, made.log2)],
     ['accepts: processed equal', share(made.processedEqual, made.agreeAccept)],
     ['runs equal', share(made.runsEqual, made.runs)],
+    ['not run: verified-only', String(tally.notRun)],
   ];
   if (tally.timed) {
     const long = tally.times.filter(({ linux }) => linux >= TIMED_MIN_MS).length;

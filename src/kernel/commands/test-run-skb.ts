@@ -56,8 +56,9 @@ export function testRunSkb(run: Run): void {
     prepare: (made) => ctx !== undefined && copySettable(ctx, made),
   });
   try {
-    const wireLen = ctx?.getUint32(skBuff.wire_len, true) ?? 0;
-    if (wireLen !== 0) buffer.setField(skBuff.wire_len, wireLen);
+    // Without a context nobody says how long it was (convert___skb_to_skb).
+    const wireLen = ctx === undefined ? 0 : ctx.getUint32(skBuff.wire_len, true) || length;
+    buffer.setField(skBuff.wire_len, wireLen);
     const result = repeatRun(run, buffer);
     if (ctx !== undefined) {
       for (const [start, end] of settable) {
