@@ -11,7 +11,7 @@ import { whyNoLinux } from '../support/linux.ts';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const runsTypeScript = 'typescript' in process.features && process.features.typescript !== false;
 const skip = runsTypeScript ? whyNoLinux() : 'this Node does not run TypeScript';
-/** Interrupted examples take long where the processor is emulated, and show nothing of that kernel. */
+/** These take long where the processor is emulated, and show nothing of that kernel. */
 const skipSlow =
   process.env['SKEP_VM'] === undefined ? skip : 'not in a virtual machine, where it takes long';
 const missing = ['ip', 'unshare', 'nsenter'].find(
@@ -76,7 +76,7 @@ function linksOf(program: string): number {
   return ids.length;
 }
 
-test('syscalls: a command, counted', { skip }, async () => {
+test('syscalls: a command, counted', { skip: skipSlow }, async () => {
   const child = start('syscalls', '--', 'cat', '/etc/passwd', '/etc/group');
   const { code, stdout, stderr } = await ended(child);
   assert.equal(code, 0, stderr);

@@ -56,8 +56,8 @@ export class Workspace {
   /** The programs that tail calls go to without the host. Index 0 stays empty. */
   readonly table = new WebAssembly.Table({ element: 'anyfunc', initial: 1 });
   private readonly freeIndices: number[] = [];
-  /** Programs by the number in the name of their module. */
-  private readonly programs = new Map<number, WeakRef<Continuing>>();
+  /** Those programs, by the number in the name of their module. */
+  private readonly programs = new Map<number, Continuing>();
   private lastNumber = 0;
   private readonly stacks: number[] = [];
   private generation = -1;
@@ -77,26 +77,23 @@ export class Workspace {
     return ++this.lastNumber;
   }
 
-  addProgram(number: number, program: Continuing): void {
-    this.programs.set(number, new WeakRef(program));
-  }
-
+  /** The program of a module that tail calls go to without the host. */
   programAt(number: number): Continuing | undefined {
-    return this.programs.get(number)?.deref();
+    return this.programs.get(number);
   }
 
-  removeProgram(number: number, index: number | undefined): void {
+  /** Puts a program's function into the table: where it is from now on. */
+  addProgram(number: number, program: Continuing, main: unknown): number {
+    this.programs.set(number, program);
+    const index = this.freeIndices.pop() ?? this.table.grow(1);
+    this.table.set(index, main);
+    return index;
+  }
+
+  removeProgram(number: number, index: number): void {
     this.programs.delete(number);
-    if (index === undefined) return;
     this.table.set(index, null);
     this.freeIndices.push(index);
-  }
-
-  /** Puts a function into the table. */
-  addFunction(code: unknown): number {
-    const index = this.freeIndices.pop() ?? this.table.grow(1);
-    this.table.set(index, code);
-    return index;
   }
 
   /** Views over the scratch block; anew after the memory has grown. */
@@ -289,7 +286,7 @@ export class Host implements HelperCall {
   }
 
   /** Calls from generated code come back to the run that made them, also if a helper started another. */
-  imports(): WebAssembly.Imports {
+  imports(helpersCalled: readonly number[]): WebAssembly.Imports {
     const own: Record<keyof typeof hostImports, (...args: number[]) => number> = {
       stop: (reason, slot) => this.stop(reason!, slot!),
       packet: (offset, size) => packetBytes(this, offset!, size!),
@@ -307,12 +304,13 @@ export class Host implements HelperCall {
       memory: this.memory.wasm,
       table: this.workspace.table,
     };
-    helperByCode.forEach((helper, code) => {
+    for (const code of helpersCalled) {
+      const helper = helperByCode[code]!;
       env[helperImport(code)] = (slot: number): void => {
         this.slot = slot;
         helper(this);
       };
-    });
+    }
     return { [ENV]: env };
   }
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { TestRuntime } from '../../../test/support/runtime.ts';
 import { assemble } from '../../asm/index.ts';
 import { SkepError } from '../../base/errors.ts';
@@ -210,4 +212,23 @@ test('a trap names the line of C, also in a program that was tail-called', () =>
         /trapped: .*\(target\.bpf\.c:12: x = \*p;\)/.test(error.message),
     );
   }
+});
+
+test('a program that nobody refers to is forgotten with its module, while its kernel lives', () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const runtime = new TestRuntime();
+  let left = 0;
+  const registry = new FinalizationRegistry(() => left--);
+  const load = (i: number) => {
+    const program = runtime.load(jit, assemble(`r0 = ${i}\nexit`));
+    assert.equal(program.run({ ctx: 0 }), BigInt(i));
+    registry.register(program, undefined);
+    left++;
+  };
+  for (let i = 0; i < 50; i++) load(i);
+  collect();
+  return new Promise<void>((resolve) => setImmediate(resolve)).then(() =>
+    assert.ok(left < 25, `${left} live`),
+  );
 });

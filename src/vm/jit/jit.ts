@@ -23,15 +23,17 @@ class Compiled implements Continuing {
   private readonly main: unknown;
   private index: number | undefined;
 
-  constructor(host: Host, { bytes, slotAt }: Translation, number: number) {
+  constructor(host: Host, { bytes, slotAt, helpersCalled }: Translation, number: number) {
     this.program = host.program;
     this.workspace = host.workspace;
     this.host = host;
     this.slotAt = slotAt;
     this.number = number;
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.host.imports());
+    const instance = new WebAssembly.Instance(
+      new WebAssembly.Module(bytes),
+      this.host.imports(helpersCalled),
+    );
     this.host.callBack = instance.exports[CALLBACK] as Host['callBack'];
-    this.workspace.addProgram(number, this);
     this.main = instance.exports[MAIN];
     this.start = instance.exports[RUN] as (ctx: number, stack: number, times: number) => void;
     this.code = instance.exports[ENTRY] as (ctx: number, stack: number) => void;
@@ -109,11 +111,12 @@ class Compiled implements Continuing {
   }
 
   tableIndex(): number {
-    this.index ??= this.workspace.addFunction(this.main);
+    this.index ??= this.workspace.addProgram(this.number, this, this.main);
     return this.index;
   }
 
   release(): void {
+    if (this.index === undefined) return;
     this.workspace.removeProgram(this.number, this.index);
     this.index = undefined;
   }
@@ -122,7 +125,7 @@ class Compiled implements Continuing {
   private trapped(error: WebAssembly.RuntimeError): ProgramFault {
     const places = (error.stack ?? '').matchAll(/skep(\d+)-[0-9a-f]+:wasm-function\[\d+\]:0x([0-9a-f]+)/g);
     for (const [, number, offset] of places) {
-      const place = this.workspace.programAt(Number(number));
+      const place = Number(number) === this.number ? this : this.workspace.programAt(Number(number));
       const slot = place?.slotAt(Number.parseInt(offset!, 16));
       if (place === undefined || slot === undefined) continue;
       return new ProgramFault(slot, `trapped: ${error.message}`, place.program.sourceAt?.(slot));

@@ -96,7 +96,7 @@ test('a module has one memory, that of its kernel, and calls nothing but its hos
   const imports = WebAssembly.Module.imports(new WebAssembly.Module(bytes));
   assert.deepEqual(
     imports.filter(({ kind }) => kind !== 'function').map(({ kind }) => kind),
-    ['memory', 'table'],
+    ['memory'],
   );
   assert.ok(imports.every(({ module }) => module === 'env'));
 });

@@ -23,7 +23,7 @@ export interface Shared {
   /** Instructions that a call of it executes at least. */
   entryCost(slot: number): number;
   /** How to go on in a program of the table of this type. */
-  readonly tailCall: { readonly op: 'call_indirect' | 'return_call_indirect'; readonly type: number };
+  readonly tailCall: () => { readonly op: 'call_indirect' | 'return_call_indirect'; readonly type: number };
   /** Its parameters. */
   signature(slot: number): Signature;
   /** Whether that one uses up fuel. */
@@ -171,8 +171,9 @@ export function writeTailCall(
   frame.get32(1);
   code.get(frame.stack);
   code.get(target);
-  code.callIndirect(shared.tailCall.op, shared.tailCall.type);
-  if (shared.tailCall.op === 'call_indirect') code.op('return');
+  const { op, type } = shared.tailCall();
+  code.callIndirect(op, type);
+  if (op === 'call_indirect') code.op('return');
   code.end();
   code.i32(0);
   code.end();

@@ -4,7 +4,7 @@
  */
 import { roundUp } from '../../../base/bytes.ts';
 import { Bug } from '../../../base/errors.ts';
-import { helperByCode } from '../../helpers/table.ts';
+import { helperCode } from '../../helpers/table.ts';
 import { STACK_BYTES } from '../../run.ts';
 import type { RunnableProgram } from '../../types.ts';
 import {
@@ -50,6 +50,8 @@ export interface Translation {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Whether a WebAssembly implementation takes functions of this size. */
   readonly fits: boolean;
+  /** The helpers that it imports, by their code (helpers/table.ts). */
+  readonly helpersCalled: readonly number[];
   /** Where in a function's code each instruction starts. */
   slotsOf(code: Code): SlotMap;
   /** The slot of the instruction that an offset in `bytes` belongs to; undefined where none does. */
@@ -74,14 +76,14 @@ export function translate(program: RunnableProgram, place: Place): Translation {
   const { scratch, view, name, fuel = true } = place;
   const module = new ModuleBuilder();
   module.name = name;
-  module.table = { module: ENV, name: 'table' };
   module.memory = { module: ENV, name: 'memory', initial: 1, maximum: MOST_PAGES };
   const imports = new Map<string, FunctionRef>();
   for (const [name, type] of Object.entries(hostImports)) imports.set(name, module.import(ENV, name, type));
-  helperByCode.forEach((_, code) => {
+  const helpersCalled = helpersOf(program);
+  for (const code of helpersCalled) {
     const name = helperImport(code);
     imports.set(name, module.import(ENV, name, helperType));
-  });
+  }
 
   const functions = functionsOf(program, fuel);
   const maps = new Map(program.maps.map((map, index) => [map.address, { index, ...mapLayout(map, view) }]));
@@ -107,7 +109,11 @@ export function translate(program: RunnableProgram, place: Place): Translation {
   const shared: Shared = {
     scratch,
     entryCost: (slot) => functions.find(({ entry }) => entry === slot)?.blocks[0]?.cost ?? 1,
-    tailCall: { op: tailCallOp(), type: module.typeIndex(mainType) },
+    tailCall: () => {
+      // Only where it is needed: The V8 of Node 20 keeps whatever imports a table for as long as the table lives.
+      module.table = { module: ENV, name: 'table' };
+      return { op: tailCallOp(), type: module.typeIndex(mainType) };
+    },
     signature: signatureOf,
     usesFuel: (slot) => fuelUsers.has(slot),
     imported: (name) => imports.get(name) ?? missing(name),
@@ -149,7 +155,17 @@ export function translate(program: RunnableProgram, place: Place): Translation {
     codes.every(({ size }) => size + LOCALS_BYTES <= MOST_FUNCTION_BYTES) &&
     functions.every(({ shape, blocks }) => shape.reducible || blocks.length < MOST_TABLE_LABELS);
   const slotsOf = (code: Code): SlotMap => slotMaps[codes.indexOf(code)] ?? [];
-  return { module, bytes, fits, slotsOf, slotAt: slotFinder(slotMaps, starts) };
+  return { module, bytes, fits, helpersCalled, slotsOf, slotAt: slotFinder(slotMaps, starts) };
+}
+
+/** The codes of the helpers that a program calls: each import costs V8 some microseconds, called or not. */
+function helpersOf({ insns }: RunnableProgram): number[] {
+  const codes = new Set<number>();
+  for (const insn of insns) {
+    const code = insn?.op === 'call' && insn.kind === 'helper' ? helperCode(insn.imm) : undefined;
+    if (code !== undefined) codes.add(code);
+  }
+  return [...codes];
 }
 
 /** The parameters of a subprogram in WebAssembly: those of r1 … r5 that it reads, and its frame. */
