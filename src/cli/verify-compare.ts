@@ -3,6 +3,7 @@
  * The exit code is for CI: 1 where a program is rejected that was accepted, is rejected and new, or takes more
  * instructions to verify than `--growth` allows.
  */
+import { basename } from 'node:path';
 import { SkepError } from '../base/errors.ts';
 import { usageError } from './args.ts';
 import { readInput } from './files.ts';
@@ -11,7 +12,7 @@ import { type Cell, type Column, formatTable } from './table.ts';
 import type { Verdict } from './verify-verdict.ts';
 
 /** What a comparison needs of a verdict. */
-type Known = Pick<Verdict, 'name' | 'accepted' | 'processed' | 'totalStates'>;
+type Known = Pick<Verdict, 'file' | 'name' | 'accepted' | 'processed' | 'totalStates'>;
 
 const ELF_MAGIC = '\x7fELF';
 
@@ -45,10 +46,14 @@ function savedVerdicts(path: string, bytes: Uint8Array): Known[] {
 
 function isKnown(entry: unknown): entry is Known {
   if (typeof entry !== 'object' || entry === null) return false;
-  const { name, accepted, processed, totalStates } = entry as Record<string, unknown>;
+  const { file, name, accepted, processed, totalStates } = entry as Record<string, unknown>;
   const isCount = (value: unknown): boolean => value === undefined || typeof value === 'number';
   return (
-    typeof name === 'string' && typeof accepted === 'boolean' && isCount(processed) && isCount(totalStates)
+    typeof file === 'string' &&
+    typeof name === 'string' &&
+    typeof accepted === 'boolean' &&
+    isCount(processed) &&
+    isCount(totalStates)
   );
 }
 
@@ -60,16 +65,17 @@ interface Compared {
   readonly worse: string | undefined;
 }
 
-/** Prints the comparison; the exit code. */
+/** Prints the comparison; whether nothing got worse. */
 export function compareVerdicts(
   invocation: Invocation,
   runs: { before: readonly Known[]; after: readonly Known[] },
-): number {
+): boolean {
   const growth = growthLimit(invocation);
-  const names = [...new Set([...runs.before, ...runs.after].map(({ name }) => name))];
+  const nameOf = namesIn(runs.before, runs.after);
+  const names = [...new Set([...runs.before, ...runs.after].map(nameOf))];
   const compared = names.map((name): Compared => {
-    const before = runs.before.find((known) => known.name === name);
-    const after = runs.after.find((known) => known.name === name);
+    const before = runs.before.find((known) => nameOf(known) === name);
+    const after = runs.after.find((known) => nameOf(known) === name);
     return { name, before, after, worse: whyWorse(before, after, growth) };
   });
   if (invocation.json) {
@@ -88,10 +94,19 @@ export function compareVerdicts(
       if (worse !== undefined) invocation.note(`program '${name}' ${worse}`);
     }
   }
-  return compared.some(({ worse }) => worse !== undefined) ? 1 : 0;
+  return compared.every(({ worse }) => worse === undefined);
 }
 
-const brief = (known: Known | undefined): Omit<Known, 'name'> | undefined =>
+/**
+ * What programs are compared by: their names, which two versions of an object share whatever the files are called;
+ * where there are several objects, the names of their files too.
+ */
+function namesIn(...runs: (readonly Known[])[]): (known: Known) => string {
+  const several = runs.some((run) => new Set(run.map(({ file }) => file)).size > 1);
+  return ({ file, name }) => (several ? `${basename(file)}: ${name}` : name);
+}
+
+const brief = (known: Known | undefined): Omit<Known, 'file' | 'name'> | undefined =>
   known && { accepted: known.accepted, processed: known.processed, totalStates: known.totalStates };
 
 function growthLimit(invocation: Invocation): number | undefined {

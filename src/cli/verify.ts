@@ -30,15 +30,28 @@ export async function verify(invocation: Invocation): Promise<number> {
   // The embedded kernel has these types as its own then.
   const kernelBtf = kernel instanceof Kernel ? undefined : given;
   const verifyOne = (file: string): Verdict[] => verifyFile(invocation, { kernel, kernelBtf }, file);
-  const verdicts = invocation.operands.flatMap(verifyOne);
+  const { operands } = invocation;
+  let unread = 0;
+  const verdicts = operands.flatMap((file) => {
+    try {
+      return verifyOne(file);
+    } catch (error) {
+      // One of several that is no object does not hide the others.
+      if (operands.length === 1 || !(error instanceof SkepError) || error.code === 'usage') throw error;
+      invocation.note(error.line);
+      unread++;
+      return [];
+    }
+  });
+  const exitCode = (holds: boolean): number => (holds && unread === 0 ? 0 : 1);
   const against = invocation.value('baseline');
   if (against !== undefined) {
     const before = readBaseline(against, verifyOne);
-    return compareVerdicts(invocation, { before, after: verdicts });
+    return exitCode(compareVerdicts(invocation, { before, after: verdicts }));
   }
   if (invocation.json) invocation.printJson(verdicts);
-  else print(invocation, verdicts);
-  return verdicts.every(({ accepted }) => accepted) ? 0 : 1;
+  else if (unread < operands.length) print(invocation, verdicts);
+  return exitCode(verdicts.every(({ accepted }) => accepted));
 }
 
 function verifyFile(

@@ -213,6 +213,25 @@ test('verify: several files, and a run before', () => {
   );
 });
 
+test('verify: programs of one name in several files, and a file that is no object', () => {
+  const [good, bad] = [example('firewall.bpf.o'), rejected()];
+  const saved = files.write(
+    'both.json',
+    new TextEncoder().encode(skep(['verify', good, example('minimal.bpf.o'), '--json']).stdout),
+  );
+  const two = skep(['verify', bad, example('minimal.bpf.o'), '--baseline', saved]);
+  assert.match(two.stdout, /^firewall\.bpf\.o: firewall +accepted +absent/m);
+  assert.match(two.stdout, /^rejected\.o: firewall +absent +rejected/m);
+  assert.equal(two.code, 1);
+  const text = files.write('text.o', new TextEncoder().encode('hello'));
+  const mixed = skep(['verify', text, good]);
+  assert.equal(mixed.code, 1);
+  assert.match(mixed.stderr, /^skep: .*text\.o: .*\n$/);
+  assert.match(mixed.stdout, /^firewall +xdp +accepted/m);
+  const none = skep(['verify', text, text]);
+  assert.deepEqual([none.code, none.stdout, none.stderr.split('\n').length], [1, '', 3]);
+});
+
 test('verify: a baseline that is none', () => {
   const cases = [
     { name: 'text', text: 'hello', want: /baseline\.json: it is neither an object nor JSON/ },
