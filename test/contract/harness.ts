@@ -5,7 +5,6 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
 import { assemble } from '../../src/asm/index.ts';
 import { encode } from '../../src/isa/index.ts';
 import type { BpfAttr, Cmd } from '../../src/uapi/commands.ts';
@@ -179,7 +178,9 @@ export function isAlive(system: System, cmd: IdCommand, id: number | undefined):
 
 /** That something comes true: Linux frees some objects a grace period after their last reference. */
 export async function assertEventually(condition: () => boolean, message: string): Promise<void> {
-  for (let tries = 0; tries < 500 && !condition(); tries++) await setTimeout(20);
+  for (let tries = 0; tries < 500 && !condition(); tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
   assert.ok(condition(), message);
 }
 

@@ -1,5 +1,6 @@
 /** Loading programs: arguments, the log buffer, info, tags, program arrays and who may load. */
 import assert from 'node:assert/strict';
+import { toHex } from '../../src/base/bytes.ts';
 import type { BpfAttr } from '../../src/uapi/commands.ts';
 import { mapTypes } from '../../src/uapi/map-types.ts';
 import { progTypes } from '../../src/uapi/prog-types.ts';
@@ -195,7 +196,7 @@ export const programs: readonly ContractTest[] = [
     since: '6.18',
     run: (machine) => {
       const s = machine.spawn();
-      const tag = (fd: number): string => Buffer.from(progInfo(s, fd)['tag'] as Uint8Array).toString('hex');
+      const tag = (fd: number): string => toHex(progInfo(s, fd)['tag'] as Uint8Array);
       assert.equal(tag(load(s, returnZero)), '59f4a931744dcdc6');
       const array = makeMap(s, { mapType: mapTypes.prog_array.id });
       assert.equal(tag(load(s, tailCall(array))), 'bee9555f92c985df');
