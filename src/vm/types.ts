@@ -29,6 +29,14 @@ export interface ProgramFacts {
   readonly alwaysJumps: ReadonlySet<number>;
   /** Calls of helpers with one map and no other. */
   readonly callMaps: ReadonlyMap<number, BpfMap>;
+  /** Memory that nothing writes while the program lives: values of maps that are frozen and read-only for programs. */
+  readonly constants: readonly ConstantMemory[];
+}
+
+/** Addresses from `from` up to `to`. */
+export interface ConstantMemory {
+  readonly from: number;
+  readonly to: number;
 }
 
 /** The task on whose behalf a program runs (the current task of Linux). */

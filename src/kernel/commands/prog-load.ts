@@ -251,7 +251,7 @@ function mapFacts(call: Call, object: MapObject): MapFacts {
   const { map } = object;
   const { def } = map;
   const { valueAddress } = map;
-  const constant = object.frozen && (def.flags & F_RDONLY_PROG) !== 0 && valueAddress !== undefined;
+  const constant = constantValue(object);
   return {
     handle: object,
     id: object.id,
@@ -268,13 +268,19 @@ function mapFacts(call: Call, object: MapObject): MapFacts {
     btfValueTypeId: object.btfValueTypeId,
     address: map.address,
     valueAddress,
-    readConstant: constant
-      ? (offset, size) =>
-          offset < 0 || offset + size > def.valueSize
-            ? undefined
-            : call.kernel.memory.u8.slice(valueAddress + offset, valueAddress + offset + size)
-      : undefined,
+    readConstant:
+      constant === undefined
+        ? undefined
+        : (offset, size) =>
+            offset < 0 || offset + size > def.valueSize
+              ? undefined
+              : call.kernel.memory.u8.slice(constant + offset, constant + offset + size),
   };
+}
+
+/** The address of a value that nothing writes any more (bpf_map_is_rdonly()); undefined where it may change. */
+function constantValue({ frozen, map }: MapObject): number | undefined {
+  return frozen && (map.def.flags & F_RDONLY_PROG) !== 0 ? map.valueAddress : undefined;
 }
 
 /** What the verifier knows of a map inside another: not which one it is, nor what it is called. */
@@ -311,7 +317,7 @@ function makeProgram(call: Call, attr: BpfAttr<'progLoad'>, program: Verified): 
       insns: accepted.insns,
       subprogs: accepted.subprogs,
       maps: maps.map((object): BpfMap => object.map),
-      facts: programFacts(accepted.facts),
+      facts: programFacts(accepted.facts, maps),
       sourceAt: sourceFinder(program),
     });
   const mapId = (index: number, byIndex: boolean): number => {
@@ -372,11 +378,18 @@ function sourceFinder({ btf, insns, funcInfo, lineInfo }: Loading): RunnableProg
 }
 
 /** What the verifier proved, with maps for the handles that it knows them by. */
-function programFacts({ pointers, neverJumps, alwaysJumps, callMaps }: Accepted['facts']): ProgramFacts {
+function programFacts(
+  { pointers, neverJumps, alwaysJumps, callMaps }: Accepted['facts'],
+  programMaps: readonly MapObject[],
+): ProgramFacts {
   const maps = [...callMaps].flatMap(([slot, handle]): [number, BpfMap][] =>
     handle instanceof MapObject ? [[slot, handle.map]] : [],
   );
-  return { pointers, neverJumps, alwaysJumps, callMaps: new Map(maps) };
+  const constants = programMaps.flatMap((object) => {
+    const from = constantValue(object);
+    return from === undefined ? [] : [{ from, to: from + object.map.def.valueSize }];
+  });
+  return { pointers, neverJumps, alwaysJumps, callMaps: new Map(maps), constants };
 }
 
 /** What the verifier accepts is loaded; what this runtime cannot do is said when it is to run. */

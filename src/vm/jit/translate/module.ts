@@ -87,7 +87,7 @@ export function translate(program: RunnableProgram, place: Place): Translation {
 
   const functions = functionsOf(program, fuel);
   const maps = new Map(program.maps.map((map, index) => [map.address, { index, ...mapLayout(map, view) }]));
-  const needs = findNeeds(program, functions, (address) => maps.get(address));
+  const needs = findNeeds(program, functions, { mapAt: (address) => maps.get(address), view });
   const checksDepth = mayNestTooDeep(functions);
   const codes: Code[] = [];
   const refs = new Map<number, FunctionRef>();

@@ -1,6 +1,7 @@
 /** All that is found out about the functions of a program before any is written, and in which order. */
 import type { RunnableProgram } from '../../types.ts';
 import { type CallPlan, helperUse, planAt, planCalls, type Signature, subprogUse } from './call-plan.ts';
+import { findConstants } from './constants.ts';
 import { type BpfFunction, callTarget } from './functions.ts';
 import type { KnownMap } from './lookup.ts';
 import { findRegisters, type RegisterInput, type Registers } from './registers.ts';
@@ -29,7 +30,7 @@ function signatureOf({ live, upper }: Registers): Signature {
 export function findNeeds(
   program: RunnableProgram,
   functions: readonly BpfFunction[],
-  mapAt: (address: number) => KnownMap | undefined,
+  { mapAt, view }: { readonly mapAt: (address: number) => KnownMap | undefined; readonly view: DataView },
 ): Map<number, Needs> {
   const { insns, facts } = program;
   const needs = new Map<number, Needs>();
@@ -39,8 +40,9 @@ export function findNeeds(
     const plans = planCalls({ insns, callMaps: (slot) => facts?.callMaps.get(slot)?.address }, bpf, mapAt);
     const slots = findStackSlots(program, bpf, plans);
     for (const [slot, key] of slots.keys) plans.set(slot, { ...planAt(plans, slot), key });
+    const constants = findConstants(program, bpf, view);
     const analysis: RegisterInput = {
-      insnAt: (slot) => slots.insns.get(slot) ?? insns[slot],
+      insnAt: (slot) => slots.insns.get(slot) ?? constants.get(slot) ?? insns[slot],
       bpf,
       pointers: facts?.pointers,
       decided: (slot) => facts?.neverJumps.has(slot) === true || facts?.alwaysJumps.has(slot) === true,

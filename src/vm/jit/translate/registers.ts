@@ -183,7 +183,7 @@ export function zeroAfter(input: RegisterInput, slot: number, zero: number): num
   const after = zeroByItself(input, { insn, slot }, zero);
   // What the verifier knows before the next instruction; a jump may go elsewhere.
   if (insn.op === 'jmp' || insn.op === 'ja' || insn.op === 'mayGoto' || insn.op === 'exit') return after;
-  const next = slot + (insn.op === 'ldimm64' ? 2 : 1);
+  const next = input.insnAt(slot + 1) === undefined ? slot + 2 : slot + 1;
   return after | (input.pointers === undefined ? 0 : (input.pointers[next] ?? 0));
 }
 

@@ -13,7 +13,7 @@ import { translate } from './module.ts';
 
 const folder = fileURLToPath(new URL('../../../../fixtures/jit/', import.meta.url));
 
-/** `ARRAY`, `HASH` and `JUMPS` stand for the addresses of maps. */
+/** `ARRAY`, `HASH` and `JUMPS` stand for the addresses of maps, `FROZEN` for that of a value that nothing changes. */
 const pinned: { file: string; text: string }[] = [
   { file: 'loop', text: 'r0 = 10\nl: r0 += -1\nif r0 != 0 goto l\nexit' },
   {
@@ -65,6 +65,20 @@ const pinned: { file: string; text: string }[] = [
       c: r0 = 3
       exit`,
   },
+  {
+    file: 'frozen-value',
+    text: `r2 = FROZEN
+      if r1 == 0 goto l
+      r2 += 4
+      l: r0 = *(u32 *)(r2 + 0)
+      r2 = FROZEN
+      r3 = *(u64 *)(r2 + 8)
+      r0 += r3
+      r2 += 6
+      r4 = *(s16 *)(r2 - 2)
+      r0 += r4
+      exit`,
+  },
 ];
 
 /** The functions of the module alone: imports are the same for all. */
@@ -75,14 +89,23 @@ function functionsText(text: string): string {
     HASH: runtime.map('hash', { maxEntries: 8, keySize: 8 }),
     JUMPS: runtime.map('prog_array', { maxEntries: 2 }),
   };
-  let source = text;
+  const frozen = runtime.bytes(Uint8Array.of(1, 0, 0, 0, 0xfe, 0xff, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1));
+  let source = text.replaceAll('FROZEN', `${frozen} ll`);
   for (const [word, { address }] of Object.entries(maps)) source = source.replace(word, `${address} ll`);
+  const insns = assemble(source);
   const program = {
     name: 'p',
     progType: 0,
-    insns: assemble(source),
+    insns,
     subprogs: [{ start: 0, end: 0, stackDepth: 8 }],
     maps: Object.values(maps),
+    facts: {
+      pointers: new Uint16Array(insns.length),
+      neverJumps: new Set<number>(),
+      alwaysJumps: new Set<number>(),
+      callMaps: new Map(),
+      constants: [{ from: frozen, to: frozen + 16 }],
+    },
   };
   const { module, bytes } = translate(program, { scratch: 4096, view: runtime.memory.view });
   assert.ok(WebAssembly.validate(bytes));
