@@ -36,7 +36,7 @@ interface Case {
   readonly flags: number;
   readonly frozen: boolean;
   /** What the word at 4 becomes after the load, where it can be changed. */
-  readonly then?: number;
+  readonly later?: number;
   readonly folds: boolean;
   readonly want: number;
 }
@@ -51,14 +51,14 @@ const cases: readonly Case[] = [
     name: 'read-only, changed after the load',
     flags: RDONLY_PROG,
     frozen: false,
-    then: 78,
+    later: 78,
     folds: false,
     want: 0xedee_eff0 | 0,
   },
 ];
 
 for (const engine of [interpreter, jit]) {
-  for (const { name, flags, frozen, then, folds, want } of cases) {
+  for (const { name, flags, frozen, later, folds, want } of cases) {
     test(`${engine.name}: a map that is ${name}`, () => {
       let code = '';
       const watched: Engine = {
@@ -84,9 +84,9 @@ for (const engine of [interpreter, jit]) {
       // It goes nowhere back, so it counts nothing, and loads and branches are its own.
       assert.equal(/load/.test(code), !folds, code);
       assert.equal(/\bif\b|br_if/.test(code), !folds, code);
-      if (then !== undefined) {
+      if (later !== undefined) {
         const changed = value.slice();
-        changed.set(u32(then), 4);
+        changed.set(u32(later), 4);
         write(changed);
       }
       const run = { progFd, dataIn: new Uint8Array(64), dataSizeIn: 64, retval: 0 };
