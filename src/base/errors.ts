@@ -15,6 +15,9 @@ export interface SkepErrorInit {
   readonly cause?: unknown;
 }
 
+/** C0, DEL and C1 (ISO 6429). */
+const controlCharacters = /\p{Cc}/gu;
+
 export class SkepError extends Error {
   override readonly name: string = 'SkepError';
   readonly code: string;
@@ -28,11 +31,17 @@ export class SkepError extends Error {
     this.hint = init.hint;
   }
 
-  /** The one line a command prints: `where: message (hint)`. */
+  /**
+   * The one line a command prints: `where: message (hint)`. Names in it come from files: their control characters
+   * do not reach a terminal.
+   */
   get line(): string {
     const where = this.where === undefined ? '' : `${this.where}: `;
     const hint = this.hint === undefined ? '' : ` (${this.hint})`;
-    return `${where}${this.message}${hint}`;
+    return `${where}${this.message}${hint}`.replace(controlCharacters, (character) => {
+      const code = character.charCodeAt(0).toString(16).padStart(2, '0');
+      return `\\x${code}`;
+    });
   }
 
   /** The same error with a place in front of its own, as it passes up through the layers. */

@@ -3,7 +3,7 @@
  */
 import { SkepError } from '../base/errors.ts';
 import { type Btf, dumpC, dumpRaw, dumpRawJson, readBtf } from '../btf/index.ts';
-import { readElf } from '../elf/index.ts';
+import { readElfSections } from '../elf/index.ts';
 import { usageError } from './args.ts';
 import { type BtfRequest, parseBtfRequest } from './btf-request.ts';
 import { readInput } from './files.ts';
@@ -21,12 +21,12 @@ const vmlinux = `${sysfs}vmlinux`;
 function btfOf(bytes: Uint8Array, base?: Btf): Btf {
   const isElf = bytes[0] === 0x7f && bytes[1] === 0x45;
   if (!isElf) return readBtf(bytes, { base });
-  const elf = readElf(bytes);
-  const section = elf.section('.BTF');
+  const sections = readElfSections(bytes);
+  const section = sections.find(({ name }) => name === '.BTF');
   if (section === undefined)
     throw new SkepError({ code: 'btf', message: 'it has no section .BTF', hint: 'compile with -g' });
   // A module of newer kernels carries what it needs of the kernel's types.
-  const own = elf.section('.BTF.base');
+  const own = sections.find(({ name }) => name === '.BTF.base');
   return readBtf(section.data, { base: base ?? (own && readBtf(own.data)) });
 }
 

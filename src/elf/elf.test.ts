@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { fuzzReader } from '../../test/support/fuzz.ts';
 import { SkepError } from '../base/errors.ts';
-import { readElf, sectionTypes, symbolTypes } from './index.ts';
+import { readElf, readElfSections, sectionTypes, symbolTypes } from './index.ts';
 
 const folder = fileURLToPath(new URL('../../fixtures/objects/', import.meta.url));
 const programs = readFileSync(`${folder}programs.bpf.o`);
@@ -102,6 +102,30 @@ describe('a file that is no object for BPF is refused in one line', () => {
   function readAt(offset: number): number {
     return new DataView(programs.buffer, programs.byteOffset).getUint32(offset, true);
   }
+});
+
+test('the sections of other ELF files: of the other byte order, and for other machines', () => {
+  const bigEndian = readFileSync(`${folder}programs.bpfeb.o`);
+  assert.throws(() => readElf(bigEndian), /a big-endian object/);
+  const names = (bytes: Uint8Array): string[] => readElfSections(bytes).map(({ name }) => name);
+  assert.deepEqual(names(bigEndian), names(programs));
+  const other = changed([18, 62, 2]);
+  assert.throws(() => readElf(other), /an object for x86-64/);
+  assert.deepEqual(names(other), names(programs));
+});
+
+test('control characters of a name do not reach the terminal', () => {
+  const names = readElf(programs).sections.find(({ name }) => name === '.strtab')!;
+  const at = new TextDecoder('latin1').decode(names.data).indexOf('.symtab');
+  const elf = changed(
+    [names.data.byteOffset - programs.byteOffset + at + 1, 0x1b, 1],
+    [names.data.byteOffset - programs.byteOffset + at + 2, 0x0a, 1],
+    [header(indexOf('.symtab')) + 40, 9999, 4],
+  );
+  assert.throws(
+    () => readElf(elf),
+    (error) => error instanceof SkepError && /^section '\.\\x1b\\x0amtab': /.test(error.line),
+  );
 });
 
 test('a relocation against a symbol that is not there is refused when it is asked for', () => {

@@ -1,7 +1,7 @@
 /**
  * ELF64 relocatable objects for BPF, as clang writes them: bytes in; sections, symbols and relocations out,
- * all views of the input. What the sections mean to BPF is object/'s business. It leaves out program headers,
- * RELA (BPF has only REL), notes and DWARF.
+ * all views of the input. What the sections mean to BPF is object/'s business. Of other ELF64 files there are the
+ * sections alone. It leaves out program headers, RELA (BPF has only REL), notes and DWARF.
  *
  * Hostile input: every offset is checked against the file, and sections may not overlap, so that all tables
  * together are no longer than the file and the work is linear in it.
@@ -111,18 +111,32 @@ const fileTypes: Readonly<Record<number, string>> = {
 };
 const compileHint = 'compile with clang -target bpf -O2 -g -c';
 
-function checkHeader(file: Reader): void {
-  if (file.length < 4 || file.u32(0) !== 0x464c457f) {
+/** A reader of the file in its own byte order, if it is ELF64 with sections that we understand. */
+function openElf(bytes: Uint8Array): Reader {
+  const file = new Reader(bytes, 'the ELF file', bytes[5] !== 2);
+  if (file.length < 4 || file.u32(0) !== (file.littleEndian ? 0x464c457f : 0x7f454c46)) {
     throw bad('not an ELF file: it does not start with 7f 45 4c 46', compileHint);
   }
   if (file.length < headerSize) {
     throw bad(`the ELF file is cut short: the header is ${headerSize} bytes, ${file.length} are there`);
   }
   if (file.u8(4) !== 2) throw bad('not a 64-bit ELF file; BPF objects are', compileHint);
-  if (file.u8(5) === 2) {
+  if (file.u8(5) !== 1 && file.u8(5) !== 2) {
+    throw bad(`ELF data encoding ${file.u8(5)} is neither little- nor big-endian`);
+  }
+  return file;
+}
+
+function checkSectionHeaders(file: Reader): void {
+  if (file.u16(58) !== sectionHeaderSize) {
+    throw bad(`section headers of ${file.u16(58)} bytes, not ${sectionHeaderSize}`);
+  }
+}
+
+function checkBpf(file: Reader): void {
+  if (!file.littleEndian) {
     throw bad('a big-endian object; this is a little-endian kernel', 'compile with -target bpfel');
   }
-  if (file.u8(5) !== 1) throw bad(`ELF data encoding ${file.u8(5)} is neither little- nor big-endian`);
   const machine = file.u16(18);
   if (machine !== 247) {
     throw bad(`an object for ${machines[machine] ?? `machine ${machine}`}, not for BPF`, compileHint);
@@ -130,9 +144,6 @@ function checkHeader(file: Reader): void {
   const type = file.u16(16);
   if (type !== 1) {
     throw bad(`${fileTypes[type] ?? `ELF type ${type}`}, not a relocatable object`, compileHint);
-  }
-  if (file.u16(58) !== sectionHeaderSize) {
-    throw bad(`section headers of ${file.u16(58)} bytes, not ${sectionHeaderSize}`);
   }
 }
 
@@ -178,6 +189,7 @@ function readSectionHeader(file: Reader, at: number, index: number) {
 }
 
 function readSections(file: Reader): ElfSection[] {
+  checkSectionHeaders(file);
   const table = file.size64(40);
   if (table === 0) throw bad('no section headers', compileHint);
   let count = file.u16(60);
@@ -274,12 +286,20 @@ function readRelocations(
 }
 
 /**
+ * The sections of any ELF64 file, of either byte order and for any machine: a kernel and its modules have BTF too.
+ * @throws {SkepError} code 'elf' or 'truncated' where it is none, or broken
+ */
+export function readElfSections(bytes: Uint8Array): ElfSection[] {
+  return readSections(openElf(bytes));
+}
+
+/**
  * Reads a little-endian ELF64 relocatable object for BPF (EM_BPF).
  * @throws {SkepError} code 'elf' or 'truncated' where it is another kind of file, or broken
  */
 export function readElf(bytes: Uint8Array): ElfFile {
-  const file = new Reader(bytes, 'the ELF file');
-  checkHeader(file);
+  const file = openElf(bytes);
+  checkBpf(file);
   const sections = readSections(file);
   const symbols = readSymbols(sections);
   const tables = new Map<number, ElfSection[]>();

@@ -162,6 +162,11 @@ export class Process implements System {
     this.#kernel.bpffs.makeFolder(path);
   }
 
+  removePin(path: string): void {
+    this.#alive('unlink');
+    this.#kernel.bpffs.unlink(path);
+  }
+
   resolveTarget(kind: TargetKind, name: string): number {
     this.#alive('resolveTarget');
     const { devices, tracepoints } = this.#kernel;

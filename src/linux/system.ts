@@ -2,7 +2,7 @@
  * The running Linux kernel behind the seam: bpf(2) and what else user space does to BPF objects, on behalf of
  * this process. What it made lasts as long as its fds, which are this process's own.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, unlinkSync } from 'node:fs';
 import { release } from 'node:os';
 import { type BpfAttr, type Cmd, commands } from '../uapi/commands.ts';
 import { BpfError, errnoName } from '../uapi/errno.ts';
@@ -173,6 +173,14 @@ export class LinuxSystem implements System {
   makeFolder(path: string): void {
     try {
       mkdirSync(path, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw fileError(error, path);
+    }
+  }
+
+  removePin(path: string): void {
+    try {
+      unlinkSync(path);
     } catch (error) {
       throw fileError(error, path);
     }

@@ -127,6 +127,8 @@ export interface Host extends AttachHost {
   kernelConfig?(): string | undefined;
   /** Makes a folder in the BPF file system, and those above it, unless it is there. */
   makeFolder?(path: string): void;
+  /** Takes a name out of the BPF file system: unlink(2). */
+  removePin?(path: string): void;
   /** LINUX_VERSION_CODE of the kernel, as it says itself. */
   kernelVersion?(): number;
   /** The address of a kernel symbol (/proc/kallsyms); undefined where there is none, or it may not be seen. */

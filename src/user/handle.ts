@@ -114,7 +114,15 @@ export abstract class Handle {
   }
 }
 
-/** Closes `handles` in reverse order of making. */
+/** Closes `handles` in reverse order of making: all of them, also where one of them throws. */
 export function closeAll(handles: readonly { close(): void }[]): void {
-  for (let i = handles.length - 1; i >= 0; i--) handles[i]?.close();
+  const errors: unknown[] = [];
+  for (let i = handles.length - 1; i >= 0; i--) {
+    try {
+      handles[i]?.close();
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
 }

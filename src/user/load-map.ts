@@ -120,12 +120,15 @@ function shapeOf({ type, keySize, valueSize, maxEntries }: MapSpec): string {
   return `${typeName}, key ${keySize} bytes, value ${valueSize} bytes, ${maxEntries} entries`;
 }
 
-/** Opens the pinned map of that name, or creates and pins it; a map that is not pinned is created. */
+/**
+ * Opens the pinned map of that name, or creates and pins it; a map that is not pinned is created.
+ * @returns `pinned`: the name that it was given just now
+ */
 export function createOrReuse(
   system: System,
   spec: MapSpec,
   { btfFd, pinPath }: { btfFd: number | undefined; pinPath: string },
-): { fd: number; reused: boolean } {
+): { fd: number; reused: boolean; pinned?: string } {
   if (spec.pinning === 'none') return { fd: createMap(system, spec, btfFd), reused: false };
   const pathname = [pinPath, spec.pinFolder, spec.name].filter((part) => part !== undefined).join('/');
   const pinned = openPin(system, pathname);
@@ -139,7 +142,7 @@ export function createOrReuse(
     system.close(fd);
     throw error;
   }
-  return { fd, reused: pinned !== undefined };
+  return pinned === undefined ? { fd, reused: false, pinned: pathname } : { fd, reused: true };
 }
 
 function openPin(system: System, pathname: string): number | undefined {
@@ -182,6 +185,15 @@ export function fillMap(system: System, spec: MapSpec, mapFd: number): void {
 export function mapArena(system: System, spec: MapSpec, mapFd: number): Mapping | undefined {
   const address = spec.mapExtra === 0n ? undefined : Number(spec.mapExtra);
   const length = spec.maxEntries * pageSize;
+  for (const { value } of spec.contents) {
+    if (!(value instanceof Uint8Array) || value.length <= length) continue;
+    throw new SkepError({
+      code: 'map-size',
+      where: `map '${spec.name}'`,
+      message: `its variables are ${value.length} bytes, its ${spec.maxEntries} pages ${length}`,
+      hint: 'raise max_entries',
+    });
+  }
   let mapping: Mapping;
   try {
     mapping = system.mmap(mapFd, { length, offset: 0, writable: true, address });

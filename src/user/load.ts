@@ -214,7 +214,8 @@ class Loading {
     for (const [name, given] of Object.entries(this.#spec.maps)) {
       if (given.autocreate === false) continue;
       const spec = this.#forKernel(name, withConfig.get(name) ?? given);
-      const { fd, reused } = createOrReuse(this.#system, spec, { btfFd: this.#btfFd, pinPath });
+      const { fd, reused, pinned } = createOrReuse(this.#system, spec, { btfFd: this.#btfFd, pinPath });
+      if (pinned !== undefined) this.made.push({ close: () => this.#system.removePin?.(pinned) });
       const btf = this.#btf;
       const { btfKeyTypeId: keyTypeId, btfValueTypeId: valueTypeId } = spec;
       const map = mapFromFd(

@@ -1,6 +1,7 @@
 /** Structs of functions for the kernel, and variables of arenas: in the shapes of kernels, and on the running one. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import process from 'node:process';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { whyNoLinux } from '../../test/support/linux.ts';
@@ -8,6 +9,7 @@ import { SkepError } from '../base/errors.ts';
 import { type Btf, BtfBuilder, type BtfMember, readBtf } from '../btf/index.ts';
 import { LinuxKernel } from '../linux-kernel.ts';
 import { type CollectionSpec, openObject } from '../object/index.ts';
+import { BpfError } from '../uapi/errno.ts';
 import { Kernel } from './index.ts';
 import { layOutStructOps, type StructOpsLayout } from './struct-ops.ts';
 
@@ -131,6 +133,50 @@ describe('on the running kernel', { skip: whyNoLinux() }, () => {
     assert.deepEqual(Object.keys(collection.programs), ['ssthresh', 'cong_avoid', 'undo_cwnd']);
     assert.deepEqual(Object.keys(collection.structOps), ['linked']);
     assert.equal(collection.map('linked').typeName, 'struct_ops');
+  });
+
+  const registered = [
+    { by: 'a link', object: 'struct-ops', map: 'linked', since: 0x60400, times: 2 },
+    { by: 'its map', object: 'congestion', map: 'congestion', since: 0x50600, times: 1 },
+  ];
+  for (const { by, object, map, since, times } of registered) {
+    test(`a congestion control is registered by ${by} until that is closed`, (t) => {
+      const kernel = new LinuxKernel();
+      if (kernel.sys.kernelBtf() === undefined) return t.skip('this kernel tells no BTF');
+      if (kernel.sys.kernelVersion!() < since) return t.skip('this kernel is too old');
+      const known = (): string[] =>
+        readFileSync('/proc/sys/net/ipv4/tcp_available_congestion_control', 'utf8').trim().split(' ');
+      // Its name is the machine's: one of this process, which nobody chooses.
+      const named = `skep_${process.pid}`;
+      const spec = open(object);
+      const { value } = spec.maps[map]!.structOps!;
+      const at = new TextDecoder('latin1').decode(value).indexOf('skep');
+      value.fill(0, at, at + 16).set(new TextEncoder().encode(named), at);
+      using collection = kernel.load(spec);
+      const ops = collection.structOps[map]!;
+      for (let time = 0; time < times; time++) {
+        const registration = ops.attach();
+        try {
+          assert.ok(known().includes(named));
+          assert.throws(() => ops.attach(), BpfError);
+        } finally {
+          registration.close();
+        }
+        assert.ok(!known().includes(named));
+        registration.close();
+      }
+    });
+  }
+
+  test('the embedded kernel says that it registers none', () => {
+    const kernelBtf = new LinuxKernel().sys.kernelBtf();
+    if (kernelBtf === undefined) return;
+    using kernel = new Kernel({ btf: kernelBtf });
+    using collection = kernel.load(open('congestion'));
+    assert.throws(
+      () => collection.structOps['congestion']!.attach(),
+      (error) => error instanceof BpfError && error.errno === 'ENOTSUPP' && /verified-only/.test(error.line),
+    );
   });
 
   test('variables of an arena are shared with its program', (t) => {

@@ -8,6 +8,7 @@ import { type Btf, type BtfComposite, type BtfMember, resolvedType, sizeOf } fro
 import type { MapSpec, StructOpsSpec } from '../object/spec.ts';
 import { isFunctionPointer } from '../object/struct-ops.ts';
 import { attachTypes } from '../uapi/attach-types.ts';
+import { BpfError } from '../uapi/errno.ts';
 import type { System } from '../uapi/seam.ts';
 import { Link } from './link.ts';
 import type { BpfMap } from './map.ts';
@@ -152,11 +153,22 @@ export class StructOps {
    */
   attach(): { close(): void } {
     const [mapFd, key] = [this.map.fd, new Uint8Array(4)];
-    this.#system.bpf('mapUpdateElem', { mapFd, key, value: this.#value, flags: 0n });
+    try {
+      this.#system.bpf('mapUpdateElem', { mapFd, key, value: this.#value, flags: 0n });
+    } catch (error) {
+      // What a link has held once is in the map for good, and another link may hold it.
+      if (!this.#isLink || !(error instanceof BpfError) || error.errno !== 'EBUSY') throw error;
+    }
     if (this.#isLink) {
       const fd = this.#system.bpf('linkCreate', { progFd: mapFd, attachType: attachTypes.struct_ops.id });
       return new Link(this.#system, fd, `link of struct_ops '${this.name}'`);
     }
-    return { close: () => void this.#system.bpf('mapDeleteElem', { mapFd, key }) };
+    let isRegistered = true;
+    return {
+      close: () => {
+        if (isRegistered) this.#system.bpf('mapDeleteElem', { mapFd, key });
+        isRegistered = false;
+      },
+    };
   }
 }

@@ -32,6 +32,11 @@ test('btf dump, in both formats and by words in any order', () => {
   assert.equal(types.find(({ name }) => name === 'task_struct')?.id, 5);
 });
 
+test('btf dump of an object of the other byte order', () => {
+  const { stdout } = skep(['btf', 'dump', fixture('objects/programs.bpfeb.o')]);
+  assert.match(stdout, /^\[1\] PTR '\(anon\)' type_id=3\n\[2\] INT 'int' size=4 /);
+});
+
 test('btf dump of what it cannot', () => {
   const cases: { args: string[]; code: number; want: RegExp }[] = [
     { args: [core, 'format', 'xml'], code: 2, want: /there is no format 'xml' \(formats are raw and c\)/ },

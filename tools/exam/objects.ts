@@ -86,9 +86,12 @@ function loadOnce(
 ): Loaded {
   try {
     const collection = kernel.load(spec, { logLevel, kernelBtf });
-    const { log } = collection.program(name);
-    collection.close();
-    return { accepted: true, errno: 0, log, processed: processedIn(log) };
+    try {
+      const { log } = collection.program(name);
+      return { accepted: true, errno: 0, log, processed: processedIn(log) };
+    } finally {
+      collection.close();
+    }
   } catch (error) {
     if (error instanceof LoadError) {
       const { errno, log } = error;
