@@ -20,6 +20,12 @@ if (args[0] === 'micro') {
   await (await import('./linux.ts')).linux();
 } else {
   const all = suitePrograms();
+  const unknown = args.find((arg) => !all.some(({ name }) => name === arg));
+  if (unknown !== undefined) {
+    const names = all.map(({ name }) => name).join(' ');
+    console.error(`bench: there is no '${unknown}': micro, linux, btf, or programs of the suite: ${names}`);
+    process.exit(2);
+  }
   const some = all.filter(({ name }) => name === EMPTY || args.includes(name));
   const results = await measureSuite(args.length === 0 ? all : some, (text) => console.error(text));
   console.log(table(results));

@@ -6,12 +6,12 @@
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { SkepError } from '../src/base/index.ts';
 import { LinuxKernel } from '../src/linux-kernel.ts';
 import { type CollectionSpec, openObject } from '../src/object/index.ts';
 import { Kernel } from '../src/user/index.ts';
+import { complain, usage, wholeNumber } from './arguments.ts';
 import { carve } from './exam/carve.ts';
 import { whyNotLive } from './exam/linux.ts';
 import { gradeProgram, type Kernels } from './exam/objects.ts';
@@ -84,7 +84,7 @@ function openedOrComplaint(name: string, bytes: Uint8Array): CollectionSpec | un
   try {
     return openObject(bytes);
   } catch (error) {
-    complain(error, name);
+    complain('exam-objects', error, name);
     return undefined;
   }
 }
@@ -101,7 +101,6 @@ function main(): void {
       json: { type: 'boolean', default: false },
     },
   });
-  const usage = (message: string): SkepError => new SkepError({ code: 'usage', message });
   const kinds = [...lists, 'unasked'] as const;
   const list = kinds.find((kind) => kind === values.list);
   if (values.list !== undefined && list === undefined) throw usage(`--list takes ${kinds.join('|')}`);
@@ -119,25 +118,18 @@ function main(): void {
     }),
   };
   const { carve, only, log2, json } = values;
+  const limit = wholeNumber(values.limit, 'limit');
   for (const path of positionals) {
     try {
-      examine(path, { carve, only, log2, json, list, limit: Number(values.limit) }, kernels);
+      examine(path, { carve, only, log2, json, list, limit }, kernels);
     } catch (error) {
-      complain(error);
+      complain('exam-objects', error);
     }
   }
-}
-
-function complain(error: unknown, where?: string): void {
-  const isUsage = error instanceof TypeError && 'code' in error;
-  if (!(error instanceof SkepError) && !isUsage) throw error;
-  const line = error instanceof SkepError ? error.line : error.message;
-  console.error(`exam-objects: ${where === undefined ? '' : `${where}: `}${line}`);
-  process.exitCode = 1;
 }
 
 try {
   main();
 } catch (error) {
-  complain(error);
+  complain('exam-objects', error);
 }

@@ -8,6 +8,7 @@
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { SkepError } from '../src/base/index.ts';
+import { complain, usage, wholeNumber } from './arguments.ts';
 import { grade } from './exam/grade.ts';
 import { Live, whyNotLive } from './exam/linux.ts';
 import { ExamSet, examFiles } from './exam/record.ts';
@@ -57,7 +58,6 @@ async function main(args: string[]): Promise<void> {
       json: { type: 'boolean', default: false },
     },
   });
-  const usage = (message: string): SkepError => new SkepError({ code: 'usage', message });
   const list = lists.find((name) => name === values.list);
   if (values.list !== undefined && list === undefined) throw usage(`--list takes ${lists.join('|')}`);
   if (positionals.length === 0) throw usage('no file: npm run exam -- FILE.jsonl.gz…|DIR');
@@ -71,13 +71,13 @@ async function main(args: string[]): Promise<void> {
   if (reason !== undefined) throw new SkepError({ code: 'no-linux', message: reason });
   const live = values.live ? new Live() : undefined;
   const { log2, only, json } = values;
-  const options = { live: values.live, list, only, log2, json, limit: Number(values.limit) };
+  const options = { live: values.live, list, only, log2, json, limit: wholeNumber(values.limit, 'limit') };
   try {
     for (const file of files) {
       try {
         await examine(file, options, live);
       } catch (error) {
-        complain(error);
+        complain('exam', error);
       }
     }
   } finally {
@@ -85,11 +85,4 @@ async function main(args: string[]): Promise<void> {
   }
 }
 
-function complain(error: unknown): void {
-  const isUsage = error instanceof TypeError && 'code' in error;
-  if (!(error instanceof SkepError) && !isUsage) throw error;
-  console.error(`exam: ${error instanceof SkepError ? error.line : error.message}`);
-  process.exitCode = 1;
-}
-
-await main(process.argv.slice(2)).catch(complain);
+await main(process.argv.slice(2)).catch((error) => complain('exam', error));

@@ -6,6 +6,7 @@
  */
 import { Bug } from '../../src/base/errors.ts';
 import type { AtomicOp, Insn, Operand, Slots } from '../../src/isa/index.ts';
+import { helpers } from '../../src/uapi/helpers.ts';
 import { operationByCode } from '../../src/vm/interp/compile.ts';
 import { HALTED, Machine } from '../../src/vm/interp/machine.ts';
 import { type Plan, WORDS } from '../../src/vm/interp/plan.ts';
@@ -25,7 +26,7 @@ const BESIDE_NUMBER = 4;
 const STACK_BYTES = 512;
 const FP = 10;
 const CALLER_SAVED = 6;
-const MAP_LOOKUP = 1;
+const lookups = new Set<number>([helpers.map_lookup_elem.id, helpers.map_lookup_percpu_elem.id]);
 const MAP_UPDATE = 2;
 const GET_COMM = 16;
 const XDP_MD_POINTERS = 12;
@@ -310,8 +311,9 @@ class WatchedMachine extends Machine {
     if ((this.readMarks & ADDRESS) !== 0) this.letOut();
     marks.fill(UNWRITTEN, 0, CALLER_SAVED);
     const value = this.u32[0]!;
-    marks[0] = id === MAP_LOOKUP && value !== 0 ? ADDRESS : 0;
-    if (id === MAP_LOOKUP && value !== 0 && map !== undefined) this.values.set(value, map);
+    const found = lookups.has(id) && value !== 0;
+    marks[0] = found ? ADDRESS : 0;
+    if (found && map !== undefined) this.values.set(value, map);
   }
 
   /** Bytes of a value of the map in r1. */
