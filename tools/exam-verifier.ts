@@ -13,7 +13,6 @@ import { grade } from './exam/grade.ts';
 import { Live, whyNotLive } from './exam/linux.ts';
 import { ExamSet, examFiles } from './exam/record.ts';
 import { figures, listed, lists, newTally, tableText } from './exam/tally.ts';
-import { examInVm } from './exam/vm.ts';
 
 const LOADS = 5;
 
@@ -64,6 +63,7 @@ async function main(args: string[]): Promise<void> {
   const files = await examFiles(positionals);
   if (files.length === 0) throw usage(`no recorded programs in ${positionals.join(', ')}`);
   if (values.vm !== undefined) {
+    const { examInVm } = await import('./exam/vm.ts');
     await examInVm(values.vm, files, args);
     return;
   }

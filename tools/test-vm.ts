@@ -1,18 +1,18 @@
 /**
  * `npm run test:vm [-- 6.1|6.12…] [TEST FILE…] [--seconds N] [--verbose]`: what the running kernel cannot show, on Debian's
  * kernels in virtual machines: the contract of the seam, attaching by kprobe, uprobe, fentry, LSM and freplace,
- * loading without rights, the examples. The machines are emulated and run side by side, each with Node, the
- * built package and the compiled tests. Where qemu or a kernel cannot be had, its tests are skipped by name.
+ * loading without rights, the examples. The machines are emulated and run side by side, each with Node, the tests and
+ * the built package, in few files. Where qemu or a kernel cannot be had, its tests are skipped by name.
  */
-import { statSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { compileTests } from './test/compile.ts';
 import { addCount, type Count, countTap, countText } from './test/count.ts';
+import { bundle } from './vm/bundle.ts';
 import { findKernel, kernelSeries, type VmKernel } from './vm/kernels.ts';
 import { packKoffi, runInVm, whyNoVm } from './vm/run.ts';
-import { vmTests } from './vm/tests.ts';
+import { readByTests, startedByTests, vmTests } from './vm/tests.ts';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
@@ -25,7 +25,7 @@ const { values: options, positionals } = parseArgs({
 });
 const isSeries = (name: string): boolean => /^\d+\.\d+$/.test(name);
 const wantedSeries = positionals.filter(isSeries);
-const wantedTests = positionals.filter((name) => !isSeries(name)).map((file) => file.replace(/\.ts$/, '.js'));
+const wantedTests = positionals.filter((name) => !isSeries(name));
 const series = wantedSeries.length > 0 ? wantedSeries : kernelSeries;
 const tests = wantedTests.length > 0 ? wantedTests : vmTests();
 
@@ -35,12 +35,12 @@ const TEST_MS = 120_000;
 /** One process runs all files: starting Node is slow where the processor is emulated. */
 const script = `node --test --test-isolation=none --test-timeout=${TEST_MS} \
   --test-reporter=spec --test-reporter-destination=stdout \
-  --test-reporter=tap --test-reporter-destination=/tmp/report ${tests.join(' ')}
+  --test-reporter=tap --test-reporter-destination=/tmp/report ${tests.map((file) => file.replace(/\.ts$/, '.js')).join(' ')}
 code=$?
 cat /tmp/report >/dev/ttyS1
 exit $code`;
 
-async function testOn(kernel: VmKernel): Promise<Count> {
+async function testOn(kernel: VmKernel, bundled: string): Promise<Count> {
   const started = performance.now();
   const label = `[${kernel.series}]`;
   const { report, trouble, tail } = await runInVm({
@@ -48,20 +48,17 @@ async function testOn(kernel: VmKernel): Promise<Count> {
     script,
     seconds: Number(options.seconds),
     pack(archive) {
-      archive.copy('build/test', '/skep', (path) => !/^build\/test\/(node_modules|docs|bench)$/.test(path));
-      archive.copy('dist', '/skep/dist');
-      // Examples run from source.
-      for (const folder of ['src', 'examples']) {
-        archive.copy(
-          folder,
-          `/skep/${folder}`,
-          (path) => statSync(path).isDirectory() || /(?<!\.test)\.ts$/.test(path),
-        );
+      archive.copy(bundled, '/skep');
+      for (const { folder, wanted } of readByTests) {
+        for (const name of readdirSync(folder)) {
+          if (wanted.test(name)) archive.copy(`${folder}/${name}`, `/skep/${folder}/${name}`);
+        }
       }
       packKoffi(archive);
     },
     onLine: (line) => {
-      if (options.verbose || /✖|init:/.test(line)) console.log(label, line);
+      const second = ((performance.now() - started) / 1000).toFixed(0).padStart(3);
+      if (options.verbose || /✖|init:/.test(line)) console.log(label, `${second} s`, line);
     },
   });
   const count = countTap(report);
@@ -116,9 +113,10 @@ const found = series.map((name) => ({
 const kernels = found.flatMap(({ kernel }) => ('reason' in kernel ? [] : [kernel]));
 for (const { name, kernel } of found) if ('reason' in kernel) addCount(total, skipped(name, kernel.reason));
 if (kernels.length > 0) {
-  compileTests();
   await import('./build.ts');
-  for (const count of await Promise.all(kernels.map(testOn))) addCount(total, count);
+  const bundled = await bundle([...tests, ...startedByTests]);
+  const counts = await Promise.all(kernels.map((kernel) => testOn(kernel, bundled)));
+  for (const count of counts) addCount(total, count);
 }
 console.log(`\nvirtual machines: ${countText(total)}`);
 process.exitCode = total.failed === 0 ? 0 : 1;

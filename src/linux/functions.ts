@@ -15,10 +15,11 @@ import { fileError, isMissing, readIfThere, tracefs } from './targets.ts';
  * Without CAP_SYSLOG addresses are hidden, and none is found.
  */
 export function kernelFunctions(wanted: (name: string) => boolean): KernelFunction[] {
-  const traceable = traceableFunctions();
+  const traceable = traceableFunctions(wanted);
+  const isAsked = (name: string): boolean => traceable?.has(name) ?? wanted(name);
   const found: KernelFunction[] = [];
   for (const [, digits = '', name = ''] of symbolLines(readText('/proc/kallsyms'))) {
-    if (!wanted(name) || (traceable !== undefined && !traceable.has(name))) continue;
+    if (!isAsked(name)) continue;
     const address = BigInt(`0x${digits}`);
     if (address !== 0n) found.push({ name, address });
   }
@@ -28,7 +29,8 @@ export function kernelFunctions(wanted: (name: string) => boolean): KernelFuncti
 /** 'ffffffff81000000 t do_one', with a module behind a tab: functions alone. */
 const symbolLines = (kallsyms: string) => kallsyms.matchAll(/^([0-9a-f]+) [tT] ([^\s]+)/gm);
 
-function traceableFunctions(): ReadonlySet<string> | undefined {
+/** Those of the function tracer's list that are asked for; undefined where it does not tell. */
+function traceableFunctions(wanted: (name: string) => boolean): ReadonlySet<string> | undefined {
   let list: string;
   try {
     list = readText(`${tracefs()}/available_filter_functions`);
@@ -37,7 +39,11 @@ function traceableFunctions(): ReadonlySet<string> | undefined {
     if (error instanceof SkepError) return undefined;
     throw error;
   }
-  return list === '' ? undefined : new Set(list.split('\n').map((line) => line.replace(/\s.*$/, '')));
+  if (list === '') return undefined;
+  const names = new Set<string>();
+  // The module of a function stands behind a space.
+  for (const [name] of list.matchAll(/^[^\s]+/gm)) if (wanted(name)) names.add(name);
+  return names;
 }
 
 const readText = (path: string): string => new TextDecoder('latin1').decode(readIfThere(path));

@@ -10,18 +10,21 @@ import { whyNoLinux } from '../support/linux.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const runsTypeScript = 'typescript' in process.features && process.features.typescript !== false;
-const skip = runsTypeScript ? whyNoLinux() : 'this Node does not run TypeScript';
-/** These take long where the processor is emulated, and show nothing of that kernel. */
-const skipSlow =
-  process.env['SKEP_VM'] === undefined ? skip : 'not in a virtual machine, where it takes long';
+/** In a virtual machine they are bundled with the package. */
+const isBundled = process.env['SKEP_VM'] !== undefined;
+const skip = runsTypeScript || isBundled ? whyNoLinux() : 'this Node does not run TypeScript';
 const missing = ['ip', 'unshare', 'nsenter'].find(
   (tool) => spawnSync(tool, ['--version']).error !== undefined,
 );
 const skipNetwork = skip || (missing !== undefined && `${missing} is not installed`);
 
+/** Arguments of Node that run an example. */
+const nodeArguments = (name: string): string[] =>
+  isBundled ? [`examples/${name}.js`] : ['--conditions=source', 'examples/run.ts', name];
+
 /** Starts an example in a process group of its own, so that what it leaves behind can be found. */
 function start(name: string, ...args: string[]): ChildProcess {
-  return spawn(process.execPath, ['--conditions=source', 'examples/run.ts', name, ...args], {
+  return spawn(process.execPath, [...nodeArguments(name), ...args], {
     cwd: root,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -76,7 +79,7 @@ function linksOf(program: string): number {
   return ids.length;
 }
 
-test('syscalls: a command, counted', { skip: skipSlow }, async () => {
+test('syscalls: a command, counted', { skip }, async () => {
   const child = start('syscalls', '--', 'cat', '/etc/passwd', '/etc/group');
   const { code, stdout, stderr } = await ended(child);
   assert.equal(code, 0, stderr);
@@ -87,7 +90,7 @@ test('syscalls: a command, counted', { skip: skipSlow }, async () => {
   assert.ok(await isGone(child));
 });
 
-test('syscalls: a process that is there, until Ctrl-C', { skip: skipSlow }, async () => {
+test('syscalls: a process that is there, until Ctrl-C', { skip }, async () => {
   const child = start('syscalls', String(process.pid));
   for (let tries = 0; linksOf('count_call') === 0 && tries < 500; tries++) await setTimeout(20);
   child.kill('SIGINT');
@@ -120,7 +123,7 @@ test('veth: packets between two namespaces, and what the firewall decided', {
 });
 
 for (const signal of ['SIGINT', 'SIGKILL'] as const) {
-  test(`veth: ${signal} in the middle leaves nothing`, { skip: skipSlow || skipNetwork }, async () => {
+  test(`veth: ${signal} in the middle leaves nothing`, { skip: skipNetwork }, async () => {
     const child = start('veth');
     await ended(child, (text) => {
       if (text.includes('The other host sends')) child.kill(signal);
@@ -130,16 +133,9 @@ for (const signal of ['SIGINT', 'SIGKILL'] as const) {
 }
 
 test('without rights, one line says which', {
-  skip: skipSlow || (process.getuid?.() !== 0 && 'it is not root'),
+  skip: skip || (process.getuid?.() !== 0 && 'it is not root'),
 }, (t) => {
-  const args = [
-    '--reuid=65534',
-    '--clear-groups',
-    process.execPath,
-    '--conditions=source',
-    'examples/run.ts',
-    'latency',
-  ];
+  const args = ['--reuid=65534', '--clear-groups', process.execPath, ...nodeArguments('latency')];
   const { status, stderr, error } = spawnSync('setpriv', args, { cwd: root, encoding: 'utf8' });
   if (error !== undefined) return t.skip('setpriv is not installed');
   assert.equal(status, 1, stderr);

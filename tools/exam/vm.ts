@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { SkepError } from '../../src/base/index.ts';
-import { compileTests } from '../test/compile.ts';
+import { bundle } from '../vm/bundle.ts';
 import { findKernel } from '../vm/kernels.ts';
 import { packKoffi, runInVm, whyNoVm } from '../vm/run.ts';
 
@@ -25,7 +25,7 @@ export async function examInVm(
     throw new SkepError({ code: 'no-vm', message: `no virtual machine with Linux ${series}: ${reason}` });
   }
   process.chdir(fileURLToPath(new URL('../..', import.meta.url)));
-  compileTests();
+  const bundled = await bundle(['tools/exam-verifier.ts', 'tools/exam/child.ts']);
   const folders = new Map(
     [...new Set(files.map((file) => dirname(file)))].map((folder, i) => [folder, `/exams/${i}`]),
   );
@@ -36,9 +36,7 @@ export async function examInVm(
     script: `node tools/exam-verifier.js ${quoted.join(' ')} >/tmp/report; cat /tmp/report >/dev/ttyS1`,
     seconds: SECONDS,
     pack(archive) {
-      archive.copy('build/test/src', '/skep/src');
-      archive.copy('build/test/tools', '/skep/tools');
-      archive.copy('build/test/package.json', '/skep/package.json');
+      archive.copy(bundled, '/skep');
       packKoffi(archive);
       for (const file of files) archive.copy(file, inside(file));
       for (const [folder, to] of folders) {

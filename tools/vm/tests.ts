@@ -11,14 +11,26 @@ const files = [
   'src/linux/system.test.ts',
 ];
 
-/** Their paths from the root, once compiled. */
+/** Their paths from the root. */
 export function vmTests(): string[] {
-  const found = [
-    ...files,
-    ...filesUnder(
-      folders.filter((folder) => existsSync(folder)),
-      '.test.ts',
-    ),
-  ];
-  return found.map((file) => file.replace(/\.ts$/, '.js'));
+  const there = folders.filter((folder) => existsSync(folder));
+  return [...files, ...filesUnder(there, '.test.ts')];
 }
+
+/** What tests start as processes of their own, or load in those. */
+export const startedByTests: readonly string[] = [
+  'examples/latency.ts',
+  'examples/syscalls.ts',
+  'examples/veth.ts',
+  'src/index.ts',
+  'src/linux-kernel.ts',
+  'src/linux/system.ts',
+  'test/support/attach.ts',
+];
+
+/** Files that they read; those of a folder with a name that the pattern fits. */
+export const readByTests: readonly { readonly folder: string; readonly wanted: RegExp }[] = [
+  { folder: 'examples', wanted: /\.o$/ },
+  { folder: 'examples/captures', wanted: /\.pcap$/ },
+  { folder: 'fixtures/objects', wanted: /\.o$/ },
+];

@@ -67,9 +67,8 @@ class Recorder {
       return { netdev: IFINDEX, tracepoint: 99, pmu: 6 }[kind] ?? this.#fd();
     },
     kernelFunctions: (wanted: (name: string) => boolean) =>
-      ['tcp_close', 'tcp_open', '__x64_sys_read']
-        .filter(wanted)
-        .map((name, i) => ({ name, address: BigInt(i) })),
+      ['tcp_close', 'tcp_open'].filter(wanted).map((name, i) => ({ name, address: BigInt(i) })),
+    symbolAddress: (name: string) => (name === '__x64_sys_read' ? 0x1000n : undefined),
     binaryFunctions: (path: string, wanted: (name: string) => boolean) => ({
       path: `/lib/${path}`,
       functions: ['malloc', 'free'].filter(wanted).map((name) => ({ name, offset: 0x100n, global: true })),

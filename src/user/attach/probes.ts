@@ -74,8 +74,7 @@ export function attachKprobe(attaching: Attaching): Attachment {
 /** What the function of a system call is called, on x86-64, arm64 and kernels before 4.17. */
 function syscallFunction({ system, program }: Attaching, name: string): string {
   const names = [`__x64_sys_${name}`, `__arm64_sys_${name}`, `__se_sys_${name}`, `sys_${name}`];
-  const there = new Set(system.kernelFunctions((each) => names.includes(each)).map((each) => each.name));
-  const found = names.find((each) => there.has(each));
+  const found = names.find((each) => system.symbolAddress?.(each) !== undefined);
   if (found !== undefined) return found;
   throw cannot(program, `the kernel has no function of a system call '${name}'`, 'ksyscall/read, for one');
 }
