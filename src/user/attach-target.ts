@@ -83,7 +83,11 @@ function inKernel(
   if (id !== undefined) return { attachBtfId: id };
   const found = from.modules?.find(`${prefix}${name}`, kind, module);
   if (found !== undefined) return { attachBtfId: found.typeId, attachBtfObjFd: found.fd };
-  throw missing(spec, `the kernel's types have no ${kind} '${prefix}${spec.attachTo}' to attach to`);
+  throw missing(
+    spec,
+    `the kernel's types have no ${kind} '${prefix}${spec.attachTo}' to attach to`,
+    'new Kernel({ btf }) and --btf FILE give the embedded kernel the types of another',
+  );
 }
 
 function inProgram(spec: ProgramSpec, system: System, fd: number): AttachTarget {
