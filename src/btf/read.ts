@@ -167,15 +167,30 @@ export class Btf {
       const kind = this.kinds[i]!;
       if (kind !== declTag && kind !== typeTag) offsets[i] = view.getUint32(this.starts[i]! * 4, true);
     }
-    this.nameIndex = new NameIndex(offsets, this.allStrings());
+    this.nameIndex =
+      this.base === undefined ? new NameIndex(offsets, this.stringSection) : this.splitIndex(offsets);
     return this.nameIndex;
   }
 
-  /** The strings of its base and its own behind them. */
-  private allStrings(): Uint8Array {
-    return this.base === undefined
-      ? this.stringSection
-      : concatBytes([this.base.allStrings(), this.stringSection]);
+  /** Of types whose names may be its base's strings: only those names are copied. */
+  private splitIndex(offsets: Uint32Array): NameIndex {
+    const copied = new Map<number, number>([[0, 0]]);
+    const names: Uint8Array[] = [Uint8Array.of(0)];
+    let end = 1;
+    // Each name is there once; names that lie in each other would be many times as long as the file.
+    const most = 4 * (this.firstString + this.stringSection.length);
+    const placed = offsets.map((offset) => {
+      let at = copied.get(offset);
+      if (at === undefined) {
+        const name = encoder.encode(`${this.name(offset)}\0`);
+        copied.set(offset, (at = end));
+        names.push(name);
+        end += name.length;
+        if (end > most) throw badBtf('the names of its types overlap');
+      }
+      return at;
+    });
+    return new NameIndex(placed, concatBytes(names));
   }
 
   private name(offset: number): string {

@@ -15,7 +15,7 @@ const small = readBtf(smallBtf);
 const open = (name: string): CollectionSpec => openObject(readFileSync(`${fixtures}objects/${name}.bpf.o`));
 const relocations = open('relocations');
 const local = readBtf(relocations.btf!);
-const resolver = new CoreResolver(local, () => small);
+const resolver = new CoreResolver(local, { kernel: () => small });
 
 test('essential names', () => {
   const cases: [string, string][] = [
@@ -119,7 +119,7 @@ describe('instructions', () => {
 
 describe('what is refused', () => {
   const { programs, btf } = open('ambiguous');
-  const ambiguous = new CoreResolver(readBtf(btf!), () => small);
+  const ambiguous = new CoreResolver(readBtf(btf!), { kernel: () => small });
 
   test('types that answer differently', () => {
     assert.throws(
@@ -154,7 +154,7 @@ describe('what is refused', () => {
     test(name, () => {
       const broken = { ...spec, coreRelocations: [{ ...first, ...change }] };
       assert.throws(
-        () => relocateCore(broken, new CoreResolver(local, () => small)),
+        () => relocateCore(broken, new CoreResolver(local, { kernel: () => small })),
         (error) => error instanceof SkepError && want.test(error.line),
       );
     });
@@ -166,7 +166,7 @@ test('fuzz: any object against any kernel', () => {
   const relocateAll = (object: Uint8Array, kernel: Uint8Array): void => {
     const { programs, btf } = openObject(object);
     if (btf === undefined) return;
-    const one = new CoreResolver(readBtf(btf), () => readBtf(kernel));
+    const one = new CoreResolver(readBtf(btf), { kernel: () => readBtf(kernel) });
     for (const program of Object.values(programs)) relocateCore(program, one);
   };
   fuzzReader((bytes) => relocateAll(bytes, smallBtf), [object]);

@@ -112,7 +112,7 @@ describe('as libbpf', { skip }, () => {
       for (const name of ['relocations', 'core']) {
         const file = `${fixtures}objects/${name}.bpf.o`;
         const { programs, btf } = openObject(readFileSync(file), { name: file });
-        const resolver = new CoreResolver(readBtf(btf!), () => resolved);
+        const resolver = new CoreResolver(readBtf(btf!), { kernel: () => resolved });
         const ours = Object.values(programs).map((program) => ({
           name: program.name,
           insns: instructions(toHex(relocateCore(program, resolver).insns)),

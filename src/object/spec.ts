@@ -93,6 +93,8 @@ export interface MapSpec {
   btfValueTypeId: number;
   /** The type of the value in the kernel's BTF, which `load()` finds for a struct_ops map. */
   kernelValueTypeId?: number;
+  /** A descriptor of the module's BTF that the type is in, where it is not in the kernel's. */
+  kernelValueTypeFd?: number;
   inner: MapSpec | undefined;
   /**
    * Initial elements: raw key and either a raw value or the name of a map or program. An arena has at most one,

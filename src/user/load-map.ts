@@ -40,8 +40,8 @@ function sizeFor(system: System, { type, maxEntries }: MapSpec): number {
   return Math.max(pageSize, 2 ** Math.ceil(Math.log2(maxEntries)));
 }
 
-/** BPF_F_MMAPABLE. */
-const mmapable = 1 << 10;
+/** BPF_F_MMAPABLE, BPF_F_VTYPE_BTF_OBJ_FD. */
+const [mmapable, vtypeBtfObjFd] = [1 << 10, 1 << 15];
 
 /**
  * The attributes to try: what the spec says, then without types, as libbpf does, and for an old kernel without
@@ -62,6 +62,10 @@ function* attempts(system: System, spec: MapSpec, fds: { btfFd?: number; innerMa
     innerMapFd,
     // The kernel wants BTF of the object with the id of a type of its own, though it looks nothing up in it.
     ...(spec.kernelValueTypeId && { btfFd, btfVmlinuxValueTypeId: spec.kernelValueTypeId }),
+    ...(spec.kernelValueTypeFd && {
+      mapFlags: spec.flags | vtypeBtfObjFd,
+      valueTypeBtfObjFd: spec.kernelValueTypeFd,
+    }),
   };
   if (btfFd !== undefined && (btfKeyTypeId !== 0 || btfValueTypeId !== 0) && !untyped.has(spec.type)) {
     yield { ...untypedAttr, btfFd, btfKeyTypeId, btfValueTypeId };

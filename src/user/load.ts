@@ -161,17 +161,22 @@ class Loading {
       this.#layouts[name] = layOutStructOps(map, map.structOps, {
         btf: btf(),
         kernel: typesForCore(this.#system, types()),
+        modules: this.modules,
       });
     }
   }
 
   /** The member of a struct that a program implements; undefined where there is no such struct, or no such member. */
   #memberOf({ name }: ProgramSpec): AttachTarget | undefined {
-    for (const { functions } of Object.values(this.#layouts)) {
+    for (const { functions, moduleFd } of Object.values(this.#layouts)) {
       const found = functions.find(({ program }) => program === name);
       if (found === undefined) continue;
       const { attachBtfId, expectedAttachType } = found;
-      return { attachBtfId, expectedAttachType };
+      return {
+        attachBtfId,
+        expectedAttachType,
+        ...(moduleFd === undefined ? {} : { attachBtfObjFd: moduleFd }),
+      };
     }
     return undefined;
   }
@@ -194,7 +199,10 @@ class Loading {
     const btf = this.#btf;
     const isNeeded = Object.values(this.#spec.programs).some((spec) => spec.coreRelocations?.length);
     if (btf === undefined || !isNeeded) return undefined;
-    return new CoreResolver(btf(), () => typesForCore(this.#system, given()));
+    return new CoreResolver(btf(), {
+      kernel: () => typesForCore(this.#system, given()),
+      modules: () => (given() === undefined ? this.modules.all() : []),
+    });
   }
 
   /** Contents of maps that hold values of the kernel's configuration. */
@@ -241,7 +249,9 @@ class Loading {
   #forKernel(name: string, spec: MapSpec): MapSpec {
     const layout = this.#layouts[name];
     if (layout === undefined) return spec;
-    return { ...spec, valueSize: layout.value.length, kernelValueTypeId: layout.kernelTypeId };
+    const { value, kernelTypeId, moduleFd } = layout;
+    const inModule = moduleFd === undefined ? {} : { kernelValueTypeFd: moduleFd };
+    return { ...spec, valueSize: value.length, kernelValueTypeId: kernelTypeId, ...inModule };
   }
 
   /** Whether a program is loaded: one of a struct of functions only where that is made and has its member. */

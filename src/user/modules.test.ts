@@ -30,7 +30,44 @@ const vmlinux = core.build();
 const split = new BtfBuilder(readBtf(vmlinux), 'split');
 const lock = split.add({ kind: 'func', name: 'bpf_rcu_read_lock', type: nothing, linkage: 0 });
 const unlock = split.add({ kind: 'func', name: 'bpf_rcu_read_unlock', type: nothing, linkage: 0 });
+const word = split.add({ ...int, name: 'word', size: 8, bits: 64 });
+/** What core.bpf.o asks for, as a module has it: another kernel's names behind a flavour, and other offsets. */
+split.add({
+  kind: 'struct',
+  name: 'task_struct___toy',
+  size: 24,
+  members: [
+    { name: 'tgid', type: 1, bitOffset: 64, bitSize: 0 },
+    { name: 'pid', type: 1, bitOffset: 128, bitSize: 0 },
+  ],
+});
+const proto = split.add({ kind: 'funcProto', name: '', type: 0, parameters: [] });
+const pointer = split.add({ kind: 'ptr', name: '', type: proto });
+const ops = split.add({
+  kind: 'struct',
+  name: 'tcp_congestion_ops',
+  size: 40,
+  members: ['ssthresh', 'cong_avoid', 'undo_cwnd', 'name'].map((name, i) => ({
+    name,
+    type:
+      name === 'name'
+        ? split.add({ kind: 'array', name: '', type: charType(split), indexType: word, length: 16 })
+        : pointer,
+    bitOffset: i * 64,
+    bitSize: 0,
+  })),
+});
+const holder = split.add({
+  kind: 'struct',
+  name: 'bpf_struct_ops_tcp_congestion_ops',
+  size: 104,
+  members: [{ name: 'data', type: ops, bitOffset: 512, bitSize: 0 }],
+});
 const module = split.build();
+
+function charType(builder: BtfBuilder): number {
+  return builder.add({ ...int, name: 'char', size: 1, bits: 8, char: true });
+}
 
 /** BTF 1 is the kernel's, 2 a program's, 3 the module's. */
 const known = [
@@ -42,6 +79,7 @@ const known = [
 class ToySystem {
   readonly open = new Map<number, (typeof known)[number]>();
   readonly loads: BpfAttr<'progLoad'>[] = [];
+  readonly maps: BpfAttr<'mapCreate'>[] = [];
   readonly system: System;
   #next = 100;
 
@@ -84,6 +122,12 @@ class ToySystem {
         Object.assign(info, { kernelBtf, nameLen: name.length + 1, btfSize: btf.length });
         return 0;
       }
+      case 'mapCreate': {
+        // What the kernel of the test does not have is noted, and left out.
+        const { btfVmlinuxValueTypeId, valueTypeBtfObjFd, ...rest } = given as BpfAttr<'mapCreate'>;
+        this.maps.push({ ...rest, btfVmlinuxValueTypeId, valueTypeBtfObjFd });
+        return kernel.sys.bpf('mapCreate', { mapType: 2, keySize: 4, valueSize: 4, maxEntries: 1 });
+      }
       case 'progLoad':
         this.loads.push(given as BpfAttr<'progLoad'>);
         return kernel.sys.bpf('btfLoad', { btf: vmlinux, btfSize: vmlinux.length });
@@ -117,6 +161,48 @@ describe('a module has what the kernel has not', () => {
     }
     assert.ok(calls.some(([index, id]) => index === 1 && id === lock));
     assert.ok(calls.some(([index, id]) => index === 1 && id === unlock));
+    assert.deepEqual([...toy.open.keys()], [], 'no descriptor of a module is left open');
+  });
+
+  const poisoned = 195896080;
+  const core = [
+    // Offsets of pid, tgid, comm; sizes of comm and the struct; a member and an enumerator that are not there.
+    { of: 'its own', kernelBtf: undefined, want: [16, 8, poisoned, poisoned, 24, 0, 0] },
+    {
+      of: 'a kernel that is given',
+      kernelBtf: vmlinux,
+      want: [poisoned, poisoned, poisoned, poisoned, 0, 0, 0],
+    },
+  ];
+  for (const { of, kernelBtf, want } of core) {
+    test(`types that CO-RE asks about: ${of}`, () => {
+      using kernel = new Kernel();
+      const toy = new ToySystem(kernel);
+      const spec = open('task');
+      new KernelHandle(toy.system).load(spec, { kernelBtf }).close();
+      const view = new DataView(Uint8Array.from(toy.loads[0]!.insns!).buffer);
+      const asked = spec.programs['task']!.coreRelocations!;
+      assert.deepEqual(
+        asked.map(({ slot }) => view.getInt32(slot * 8 + 4, true)),
+        want,
+      );
+      assert.deepEqual([...toy.open.keys()], [], 'no descriptor of a module is left open');
+    });
+  }
+
+  test('structs of functions, with the functions', () => {
+    using kernel = new Kernel();
+    const toy = new ToySystem(kernel);
+    new KernelHandle(toy.system).load(open('congestion')).close();
+    const [map] = toy.maps;
+    assert.equal(map!.btfVmlinuxValueTypeId, holder);
+    assert.equal(map!.valueSize, 104);
+    assert.equal(map!.mapFlags! & 0x8000, 0x8000);
+    assert.ok(map!.valueTypeBtfObjFd! > 100);
+    for (const { attachBtfId, attachBtfObjFd } of toy.loads) {
+      assert.equal(attachBtfId, ops);
+      assert.equal(attachBtfObjFd, map!.valueTypeBtfObjFd);
+    }
     assert.deepEqual([...toy.open.keys()], [], 'no descriptor of a module is left open');
   });
 

@@ -1,6 +1,6 @@
 /**
  * The types of the kernel's modules, for what programs name and the kernel itself does not have: functions to call
- * or to attach to, variables. A load holds descriptors of those that it uses until it is done.
+ * or to attach to, variables, structs of functions, and what CO-RE asks about. A load holds descriptors of those that it uses until it is done.
  */
 import type { Btf, BtfKind } from '../btf/index.ts';
 import { BpfError } from '../uapi/errno.ts';
@@ -69,12 +69,20 @@ export class Modules {
     this.#system = system;
   }
 
+  /** The types of each, as they are asked for. */
+  *all(): Generator<Btf> {
+    for (const module of this.#modules()) yield this.#typesOf(module);
+  }
+
+  /** Their types go on where the kernel's end: without those there are none. */
+  #modules(): readonly Module[] {
+    if (ownTypes(this.#system) === undefined) return [];
+    return (this.#list ??= [...listModules(this.#system)]);
+  }
+
   /** The first type of that name in a module, or in the one that is named. */
   find(name: string, kind: BtfKind, only?: string): ModuleType | undefined {
-    // Their types go on where the kernel's end.
-    if (ownTypes(this.#system) === undefined) return undefined;
-    this.#list ??= [...listModules(this.#system)];
-    for (const module of this.#list) {
+    for (const module of this.#modules()) {
       if (only !== undefined && module.name !== only) continue;
       const btf = this.#typesOf(module);
       const typeId = btf.findAll(name).find((id) => id >= btf.firstId && btf.kind(id) === kind);

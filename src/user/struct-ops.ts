@@ -1,7 +1,7 @@
 /**
  * Structs of functions that programs implement for the kernel (libbpf: bpf_map__init_kern_struct_ops): from the
- * object's idea of the struct to the kernel's, by the names of members; then the live one, which is registered
- * by writing it into its map. Structs of kernel modules are left out.
+ * object's idea of the struct to the kernel's, or to a module's, by the names of members; then the live one, which is
+ * registered by writing it into its map.
  */
 import { SkepError } from '../base/errors.ts';
 import { type Btf, type BtfComposite, type BtfMember, resolvedType, sizeOf } from '../btf/index.ts';
@@ -12,6 +12,7 @@ import { BpfError } from '../uapi/errno.ts';
 import type { System } from '../uapi/seam.ts';
 import { Link } from './link.ts';
 import type { BpfMap } from './map.ts';
+import type { Modules } from './modules.ts';
 
 /** BPF_F_LINK. */
 const linkFlag = 1 << 13;
@@ -22,6 +23,8 @@ const wrapper = 'bpf_struct_ops_';
 export interface StructOpsLayout {
   /** Of the kernel's type of the map's value. */
   readonly kernelTypeId: number;
+  /** BTF of the module that has it; undefined for the kernel itself. */
+  readonly moduleFd: number | undefined;
   /** What the map holds, but for the functions. */
   readonly value: Uint8Array;
   /** Where in the value each program's fd goes, and what it is loaded with. */
@@ -50,15 +53,30 @@ function structNamed(btf: Btf, name: string): Struct | undefined {
   return id === undefined || type?.kind !== 'struct' ? undefined : { btf, id, type };
 }
 
-/** The kernel's struct, the type of value that it is a member of, and where. */
-function kernelStruct(map: MapSpec, kernel: Btf, localName: string): Struct & { holder: Struct; at: number } {
+/** Where structs of functions are looked for. */
+interface Kernel {
+  readonly kernel: Btf;
+  readonly modules?: Modules | undefined;
+}
+
+interface KernelStruct extends Struct {
+  readonly moduleFd: number | undefined;
+  /** The type of value that it is a member of, and where. */
+  readonly holder: Struct;
+  readonly at: number;
+}
+
+/** The struct in the kernel, or where it has none of that name in a module. */
+function kernelStruct(map: MapSpec, { kernel, modules }: Kernel, localName: string): KernelStruct {
   // 'tcp_congestion_ops___mine' is the author's own view of tcp_congestion_ops.
   const name = localName.replace(/(?<=.)___.*$/, '');
-  const struct = structNamed(kernel, name);
-  const holder = structNamed(kernel, `${wrapper}${name}`);
+  const module = kernel.find(name, 'struct') === undefined ? modules?.find(name, 'struct') : undefined;
+  const btf = module?.btf ?? kernel;
+  const struct = structNamed(btf, name);
+  const holder = structNamed(btf, `${wrapper}${name}`);
   const member = holder?.type.members.find(({ type }) => type === struct?.id);
   if (struct !== undefined && holder !== undefined && member !== undefined) {
-    return { ...struct, holder, at: member.bitOffset / 8 };
+    return { ...struct, moduleFd: module?.fd, holder, at: member.bitOffset / 8 };
   }
   throw failed(map, `the kernel takes no implementations of struct ${name}`);
 }
@@ -101,11 +119,11 @@ function copyMember(
 export function layOutStructOps(
   map: MapSpec,
   spec: StructOpsSpec,
-  { btf, kernel }: { btf: Btf; kernel: Btf },
+  { btf, ...from }: { btf: Btf } & Kernel,
 ): StructOpsLayout {
   const struct = btf.type(spec.btfTypeId);
   if (struct.kind !== 'struct') throw failed(map, 'its type is no struct');
-  const theirs = kernelStruct(map, kernel, struct.name);
+  const theirs = kernelStruct(map, from, struct.name);
   const value = new Uint8Array(theirs.holder.type.size);
   const functions: StructOpsLayout['functions'][number][] = [];
   for (const member of struct.members) {
@@ -120,13 +138,13 @@ export function layOutStructOps(
     const index = theirs.type.members.findIndex(({ name }) => name === member.name);
     const target = theirs.type.members[index];
     if (target === undefined) continue;
-    if (!isFunctionPointer(kernel, target.type)) {
+    if (!isFunctionPointer(theirs.btf, target.type)) {
       throw failed(map, `'${member.name}' is a function, which it is not in the kernel`);
     }
     const offset = theirs.at + target.bitOffset / 8;
     functions.push({ program, offset, attachBtfId: theirs.id, expectedAttachType: index });
   }
-  return { kernelTypeId: theirs.holder.id, value, functions };
+  return { kernelTypeId: theirs.holder.id, moduleFd: theirs.moduleFd, value, functions };
 }
 
 /** A struct of functions whose programs are loaded: `attach()` gives it to the kernel. */

@@ -8,7 +8,8 @@ import { resolvedType, sizeOf } from '../query.ts';
 import type { Btf } from '../read.ts';
 import type { BtfMember, BtfType } from '../types.ts';
 import { type AccessSpec, matchAccess, parseAccess } from './access.ts';
-import { type Budget, essentialName, isComposite, isEnum, sameKind, spend } from './compare.ts';
+import { Candidates, type CoreTarget } from './candidates.ts';
+import { type Budget, essentialName, isComposite, isEnum, spend } from './compare.ts';
 import { badCore, type CoreKind, type CoreRelocation, coreKinds, formatAccess } from './relocation.ts';
 
 /** Comparisons for all relocations of one object; those of Debian's tools need some thousands. */
@@ -139,16 +140,13 @@ function mayResize(a: BtfType, b: BtfType): boolean {
 /** Resolves the questions of one object against one kernel. */
 export class CoreResolver {
   private readonly local: Btf;
-  private readonly target: () => Btf;
+  private readonly candidates: Candidates;
   private readonly budget: Budget = { steps: maxSteps };
   private readonly known = new Map<string, CoreResolution>();
-  private readonly candidates = new Map<string, readonly number[]>();
-  private flavoured: Map<string, string[]> | undefined;
 
-  /** `target` is called when it is first needed: it throws where the kernel has no BTF. */
-  constructor(local: Btf, target: () => Btf) {
+  constructor(local: Btf, target: CoreTarget) {
     this.local = local;
-    this.target = target;
+    this.candidates = new Candidates(target);
   }
 
   /**
@@ -170,9 +168,10 @@ export class CoreResolver {
     if (kind.name === 'local_type_id') return { from: from.value, certain: false, to: from.value, text };
     const name = essentialName(this.local.type(typeId).name);
     if (name === '') throw badCore(`${text}: a type without a name cannot be found in a kernel`);
-    const pair = { local: this.local, target: this.target(), budget: this.budget };
     let found: { spec: AccessSpec; answer: Answer | undefined } | undefined;
-    for (const id of this.candidatesOf(typeId, name)) {
+    for (const { btf, id } of this.candidates.of(this.local.type(typeId), name)) {
+      spend(this.budget);
+      const pair = { local: this.local, target: btf, budget: this.budget };
       const spec = matchAccess(pair, local, { id, kind });
       if (spec === undefined) continue;
       const theirs = answer(spec, kind);
@@ -189,38 +188,6 @@ export class CoreResolver {
       text,
       ...sizesOf(from, to),
     };
-  }
-
-  /** Types of the kernel of the same kind and essential name as the object's type, by id. */
-  private candidatesOf(typeId: number, name: string): readonly number[] {
-    const type = this.local.type(typeId);
-    const key = `${isEnum(type) ? 'enum' : type.kind} ${name}`;
-    let ids = this.candidates.get(key);
-    if (ids === undefined) {
-      const target = this.target();
-      const names = [name, ...(this.flavours().get(name) ?? [])];
-      ids = names.flatMap((each) => target.findAll(each)).sort((a, b) => a - b);
-      ids = ids.filter((id) => sameKind(target.type(id), type));
-      this.candidates.set(key, ids);
-    }
-    for (const _ of ids) spend(this.budget);
-    return ids;
-  }
-
-  /** Names of the kernel's types that have a flavour, by their essential names. */
-  private flavours(): Map<string, string[]> {
-    if (this.flavoured === undefined) {
-      this.flavoured = new Map();
-      const target = this.target();
-      for (const name of new Set(target.flavoured().map((id) => target.type(id).name))) {
-        const essential = essentialName(name);
-        if (essential === name) continue;
-        const known = this.flavoured.get(essential);
-        if (known === undefined) this.flavoured.set(essential, [name]);
-        else known.push(name);
-      }
-    }
-    return this.flavoured;
   }
 }
 
