@@ -83,19 +83,36 @@ export class Reader {
         message: `${this.what}: unterminated string at offset ${offset}`,
       });
     }
-    return decodeText(this.bytes, offset, end);
+    return decoder.decode(this.bytes.subarray(offset, end));
   }
 }
 
-/** Calling a TextDecoder costs more than a short name of ASCII is worth; a file has thousands. */
-const shortText = 64;
+/**
+ * A table of NUL-terminated strings, which other records name by their offsets. A table of ASCII, as nearly all are,
+ * becomes one text, of which the strings are slices: to decode each of thousands costs more.
+ */
+export class StringTable {
+  private readonly reader: Reader;
+  private text: string | undefined;
 
-function decodeText(bytes: Uint8Array, start: number, end: number): string {
-  const part = bytes.subarray(start, end);
-  if (part.length > shortText) return decoder.decode(part);
-  for (let i = start; i < end; i++) if (bytes[i]! >= 0x80) return decoder.decode(part);
-  // One flat string: adding character to character leaves many behind.
-  return String.fromCharCode.apply(null, part as unknown as number[]);
+  constructor(bytes: Uint8Array, what: string) {
+    this.reader = new Reader(bytes, what);
+  }
+
+  /** @throws {SkepError} 'truncated' for an offset past the end, or a string without one */
+  at(offset: number): string {
+    this.text ??= asciiText(this.reader.bytes);
+    const end = this.text.indexOf('\0', offset);
+    // What is odd, or an error, is the reader's.
+    return end < 0 || offset < 0 ? this.reader.cstring(offset) : this.text.slice(offset, end);
+  }
+}
+
+/** The bytes as text of as many characters; empty where they are not all ASCII. */
+function asciiText(bytes: Uint8Array): string {
+  const text = decoder.decode(bytes);
+  // Every other character is of more bytes than one, or stands for a byte that is none.
+  return text.length === bytes.length && !text.includes('\ufffd') ? text : '';
 }
 
 /** 'a1b2' for [0xa1, 0xb2]; `separator` goes between bytes. */

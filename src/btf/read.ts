@@ -8,7 +8,7 @@
  * Split BTF is that of a kernel module: its ids and string offsets go on where those of its base, the kernel's, end.
  * A split `Btf` answers for all types, those of its base with its own.
  */
-import { concatBytes, Reader } from '../base/bytes.ts';
+import { concatBytes, StringTable } from '../base/bytes.ts';
 import { type ByteOrder, byteOrderOf, readSections, swapBtf } from './header.ts';
 import {
   badBtf,
@@ -17,7 +17,6 @@ import {
   flagOf,
   kindNumberOf,
   kindOf,
-  layout,
   maxTypes,
   placeOf,
   typeSize,
@@ -37,6 +36,8 @@ interface Parts {
   readonly bytes: Uint8Array;
   readonly types: Uint8Array;
   readonly strings: Uint8Array;
+  /** The type section as numbers. */
+  readonly words: Uint32Array;
   readonly starts: Uint32Array;
   readonly kinds: Uint8Array;
   readonly base: Btf | undefined;
@@ -59,9 +60,9 @@ export class Btf {
   readonly firstId: number;
   /** The string offset at which its own strings start. */
   readonly firstString: number;
-  private readonly reader: Reader;
-  private readonly strings: Reader;
-  /** Of its own types' records: where in the type section, in words; and numbers of kinds. */
+  private readonly words: Uint32Array;
+  private readonly strings: StringTable;
+  /** Of its own types' records: where in `words`; and numbers of kinds. */
   private readonly starts: Uint32Array;
   private readonly kinds: Uint8Array;
   private decoded: (BtfType | undefined)[] | undefined;
@@ -69,7 +70,7 @@ export class Btf {
   private nameIndex: NameIndex | undefined;
 
   constructor(parts: Parts) {
-    const { bytes, types, strings, starts, base, byteOrder } = parts;
+    const { bytes, types, strings, words, starts, base, byteOrder } = parts;
     this.bytes = bytes;
     this.byteOrder = byteOrder;
     this.typeSection = types;
@@ -79,26 +80,26 @@ export class Btf {
     this.firstString = base === undefined ? 0 : base.firstString + base.stringSection.length;
     this.typeCount = this.firstId + starts.length;
     this.starts = starts;
-    this.reader = new Reader(types, 'BTF');
-    this.strings = new Reader(strings, 'BTF strings');
+    this.words = words;
+    this.strings = new StringTable(strings, 'BTF strings');
     this.kinds = parts.kinds;
   }
 
   /** The string at `offset` of the strings, its base's first: names of types, files and source lines of BTF.ext. */
   string(offset: number): string {
     if (offset < this.firstString) return this.base!.string(offset);
-    return this.strings.cstring(offset - this.firstString);
+    return this.strings.at(offset - this.firstString);
   }
 
   /** Where the record of type `id`, one of its own, is in `bytes`. */
   recordOffset(id: number): number {
-    return this.typeSection.byteOffset - this.bytes.byteOffset + this.recordAt(id);
+    return this.typeSection.byteOffset - this.bytes.byteOffset + this.recordAt(id) * 4;
   }
 
-  /** The same in the type section. */
+  /** The same in `words`. */
   private recordAt(id: number): number {
     const start = this.starts[id - this.firstId];
-    if (start !== undefined) return start * 4;
+    if (start !== undefined) return start;
     throw badBtf(`type ${id} is not there: ids are ${this.firstId} to ${this.typeCount - 1}`);
   }
 
@@ -123,7 +124,7 @@ export class Btf {
   /** The same, decoded anew: for whoever changed sizes, offsets or linkages in its `bytes`. */
   refreshed(): Btf {
     const { bytes, typeSection: types, stringSection: strings, starts, kinds, base, byteOrder } = this;
-    return new Btf({ bytes, types, strings, starts, kinds, base, byteOrder });
+    return new Btf({ bytes, types, strings, words: wordsOf(types), starts, kinds, base, byteOrder });
   }
 
   /** @throws {SkepError} where there is no such type */
@@ -162,10 +163,9 @@ export class Btf {
   private index(): NameIndex {
     if (this.nameIndex !== undefined) return this.nameIndex;
     const offsets = new Uint32Array(this.starts.length);
-    const view = new DataView(this.typeSection.buffer, this.typeSection.byteOffset);
     for (let i = 0; i < offsets.length; i++) {
       const kind = this.kinds[i]!;
-      if (kind !== declTag && kind !== typeTag) offsets[i] = view.getUint32(this.starts[i]! * 4, true);
+      if (kind !== declTag && kind !== typeTag) offsets[i] = this.words[this.starts[i]!]!;
     }
     this.nameIndex =
       this.base === undefined ? new NameIndex(offsets, this.stringSection) : this.splitIndex(offsets);
@@ -205,45 +205,34 @@ export class Btf {
   }
 
   private nameAt(at: number): string {
-    return this.name(this.reader.u32(at));
+    return this.name(this.words[at]!);
   }
 
+  /** The type whose record starts at a word. All words of it are there: the scan has seen to that. */
   private decode(at: number): BtfType {
-    const { reader } = this;
-    const info = reader.u32(at + 4);
+    const { words } = this;
+    const info = words[at + 1]!;
     const kind = kindOf(info)!;
     const name = this.nameAt(at);
     /** Its size, or the type it is about: by kind. */
-    const third = reader.u32(at + 8);
-    const body = at + typeSize;
-    const list = <T>(each: (at: number) => T): T[] =>
-      Array.from({ length: vlenOf(info) }, (_, i) => each(body + i * layout[kind].each));
+    const third = words[at + 2]!;
+    const body = at + typeWords;
     switch (kind) {
       case 'int': {
         // bits 0–7, offset 16–23, encoding 24–27
-        const data = reader.u32(body);
+        const data = words[body]!;
         const is = (bit: number): boolean => (data & (bit << 24)) !== 0;
         const [signed, char, bool] = [is(1), is(2), is(4)];
-        return {
-          kind,
-          name,
-          size: third,
-          signed,
-          char,
-          bool,
-          bitOffset: (data >>> 16) & 0xff,
-          bits: data & 0xff,
-        };
+        const [bitOffset, bits] = [(data >>> 16) & 0xff, data & 0xff];
+        return { kind, name, size: third, signed, char, bool, bitOffset, bits };
       }
-      case 'array': {
-        const [type, indexType, length] = [reader.u32(body), reader.u32(body + 4), reader.u32(body + 8)];
-        return { kind, name: '', type, indexType, length };
-      }
+      case 'array':
+        return { kind, name: '', type: words[body]!, indexType: words[body + 1]!, length: words[body + 2]! };
       case 'struct':
       case 'union': {
         // Most structs are asked for their size only.
         let members: BtfMember[] | undefined;
-        const make = (): BtfMember[] => list((each) => this.member(each, flagOf(info)));
+        const make = (): BtfMember[] => this.members(body, info);
         return {
           kind,
           name,
@@ -256,7 +245,7 @@ export class Btf {
       case 'enum':
       case 'enum64': {
         let values: BtfEnum['values'] | undefined;
-        const make = (): BtfEnum['values'] => this.enumerators(at);
+        const make = (): BtfEnum['values'] => this.enumerators(body, info);
         return {
           kind,
           name,
@@ -271,24 +260,16 @@ export class Btf {
         return { kind, name, of: flagOf(info) ? 'union' : 'struct' };
       case 'func':
         return { kind, name, type: third, linkage: vlenOf(info) };
-      case 'funcProto': {
-        const parameters = list((each) => ({ name: this.nameAt(each), type: reader.u32(each + 4) }));
-        return { kind, name: '', type: third, parameters };
-      }
+      case 'funcProto':
+        return { kind, name: '', type: third, parameters: this.parameters(body, info) };
       case 'var':
-        return { kind, name, type: third, linkage: reader.u32(body) };
-      case 'datasec': {
-        const variables = list((each) => ({
-          type: reader.u32(each),
-          offset: reader.u32(each + 4),
-          size: reader.u32(each + 8),
-        }));
-        return { kind, name, size: third, variables };
-      }
+        return { kind, name, type: third, linkage: words[body]! };
+      case 'datasec':
+        return { kind, name, size: third, variables: this.variables(body, info) };
       case 'float':
         return { kind, name, size: third };
       case 'declTag':
-        return { kind, name, type: third, component: reader.i32(body), ...attributeOf(info) };
+        return { kind, name, type: third, component: words[body]! | 0, ...attributeOf(info) };
       case 'ptr':
         return { kind, name: '', type: third };
       case 'void':
@@ -299,21 +280,48 @@ export class Btf {
   }
 
   /** struct btf_member. With kind_flag, its offset is bits 0–23 and the size of a bitfield bits 24–31. */
-  private member(at: number, flag: boolean): BtfMember {
-    const offset = this.reader.u32(at + 8);
-    const [bitOffset, bitSize] = flag ? [offset & 0xffffff, offset >>> 24] : [offset, 0];
-    return { name: this.nameAt(at), type: this.reader.u32(at + 4), bitOffset, bitSize };
+  private members(body: number, info: number): BtfMember[] {
+    const { words } = this;
+    const members: BtfMember[] = [];
+    for (let at = body, end = body + vlenOf(info) * 3; at < end; at += 3) {
+      const offset = words[at + 2]!;
+      const [bitOffset, bitSize] = flagOf(info) ? [offset & 0xffffff, offset >>> 24] : [offset, 0];
+      members.push({ name: this.nameAt(at), type: words[at + 1]!, bitOffset, bitSize });
+    }
+    return members;
   }
 
-  private enumerators(at: number): { name: string; value: bigint }[] {
-    const { reader } = this;
-    const info = reader.u32(at + 4);
+  /** struct btf_enum, btf_enum64. */
+  private enumerators(body: number, info: number): { name: string; value: bigint }[] {
+    const { words } = this;
     const [signed, wide] = [flagOf(info), kindOf(info) === 'enum64'];
-    return Array.from({ length: vlenOf(info) }, (_, i) => {
-      const each = at + typeSize + i * (wide ? 12 : 8);
-      const bits = BigInt(reader.u32(each + 4)) | (wide ? BigInt(reader.u32(each + 8)) << 32n : 0n);
-      return { name: this.nameAt(each), value: signed ? BigInt.asIntN(wide ? 64 : 32, bits) : bits };
-    });
+    const values: { name: string; value: bigint }[] = [];
+    const each = wide ? 3 : 2;
+    for (let at = body, end = body + vlenOf(info) * each; at < end; at += each) {
+      const low = words[at + 1]!;
+      const value = wide ? BigInt(low) | (BigInt(words[at + 2]!) << 32n) : BigInt(signed ? low | 0 : low);
+      values.push({ name: this.nameAt(at), value: wide && signed ? BigInt.asIntN(64, value) : value });
+    }
+    return values;
+  }
+
+  /** struct btf_param. */
+  private parameters(body: number, info: number): { name: string; type: number }[] {
+    const parameters: { name: string; type: number }[] = [];
+    for (let at = body, end = body + vlenOf(info) * 2; at < end; at += 2) {
+      parameters.push({ name: this.nameAt(at), type: this.words[at + 1]! });
+    }
+    return parameters;
+  }
+
+  /** struct btf_var_secinfo. */
+  private variables(body: number, info: number): { type: number; offset: number; size: number }[] {
+    const { words } = this;
+    const variables: { type: number; offset: number; size: number }[] = [];
+    for (let at = body, end = body + vlenOf(info) * 3; at < end; at += 3) {
+      variables.push({ type: words[at]!, offset: words[at + 1]!, size: words[at + 2]! });
+    }
+    return variables;
   }
 }
 
@@ -380,11 +388,12 @@ export function readBtf(given: Uint8Array, options: { readonly base?: Btf | unde
   const records: Records = {
     words,
     starts,
+    kinds,
     firstId,
     stringsLength: strings.length + (base === undefined ? 0 : base.firstString + base.stringSection.length),
     baseKind: (id) => (base === undefined ? 'void' : base.kind(id)),
   };
   validate(records);
   checkNesting(records);
-  return new Btf({ bytes, types, strings, starts, kinds, base, byteOrder });
+  return new Btf({ bytes, types, strings, words, starts, kinds, base, byteOrder });
 }

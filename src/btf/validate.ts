@@ -3,7 +3,7 @@
  * checked here, nobody checks again. It works flat on the words of the type section, as opening the kernel's BTF
  * would otherwise spend its time making objects.
  */
-import { badBtf, eachWords, kindNumberOf, placeOf, vlenOf } from './layout.ts';
+import { badBtf, eachWords, placeOf, vlenOf } from './layout.ts';
 import { type BtfKind, btfKinds } from './types.ts';
 
 const intSizes = [1, 2, 4, 8, 16];
@@ -18,6 +18,8 @@ export interface Records {
   readonly words: Uint32Array;
   /** Where the record of each type starts in `words`; the first is type `firstId`'s. */
   readonly starts: Uint32Array;
+  /** The number of each type's kind. */
+  readonly kinds: Uint8Array;
   readonly firstId: number;
   /** Bytes of all strings, the base's with them. */
   readonly stringsLength: number;
@@ -65,12 +67,11 @@ const refers = Uint8Array.from(btfKinds, (kind) =>
  * @throws {SkepError} code 'btf', with the type and the place of its record
  */
 export function validate(records: Records): void {
-  const { words, starts, firstId, stringsLength } = records;
+  const { words, starts, kinds, firstId, stringsLength } = records;
   const count = firstId + starts.length;
   for (let index = 0; index < starts.length; index++) {
     const at = starts[index]!;
-    const info = words[at + 1]!;
-    const kind = kindNumberOf(info);
+    const kind = kinds[index]!;
     if (words[at]! >= stringsLength) failName(records, index, at);
     if (refers[kind] === 1 && words[at + 2]! >= count) failType(records, index, at + 2);
     if (sizesOf[kind] !== 0) {
@@ -88,7 +89,7 @@ export function validate(records: Records): void {
       continue;
     }
     const step = eachWords[kind]!;
-    for (let each = at + 3, end = each + vlenOf(info) * step; each < end; each += step) {
+    for (let each = at + 3, end = each + vlenOf(words[at + 1]!) * step; each < end; each += step) {
       if (element === elements.variable) checkVariable(records, index, each);
       else if (words[each]! >= stringsLength) failName(records, index, each);
       else if (element === elements.nameAndType && words[each + 1]! >= count)
@@ -119,10 +120,10 @@ function checkInt(records: Records, index: number, at: number): void {
 
 /** What is in a section is a variable; in `.ksyms` there are functions too. */
 function checkVariable(records: Records, index: number, at: number): void {
-  const { words, starts, firstId } = records;
+  const { words, kinds, firstId } = records;
   const id = words[at]!;
-  if (id >= firstId + starts.length) failType(records, index, at);
-  const kind = id < firstId ? number(records.baseKind(id)) : kindNumberOf(words[starts[id - firstId]! + 1]!);
+  if (id >= firstId + kinds.length) failType(records, index, at);
+  const kind = id < firstId ? number(records.baseKind(id)) : kinds[id - firstId]!;
   if (kind !== variable && kind !== func) fail(records, index, `type ${id} in it is no variable`);
 }
 
@@ -143,9 +144,11 @@ const [unseen, open, done] = [0, 1, 2];
  * recursion over contents are safe. It walks depth-first with a stack of its own: a hostile chain is as long as the
  * file.
  */
-export function checkNesting({ words, starts, firstId }: Records): void {
+export function checkNesting({ words, starts, kinds, firstId }: Records): void {
   const count = starts.length;
   const state = new Uint8Array(count);
+  // What holds nothing, as most types, is done with.
+  for (let i = 0; i < count; i++) if (holds[kinds[i]!] === 0) state[i] = done;
   const height = new Uint16Array(count);
   const path: number[] = [];
   const next: number[] = [];
@@ -158,10 +161,9 @@ export function checkNesting({ words, starts, firstId }: Records): void {
       const top = path.length - 1;
       const index = path[top]!;
       const at = starts[index]!;
-      const info = words[at + 1]!;
-      const held = holds[kindNumberOf(info)]!;
+      const held = holds[kinds[index]!]!;
       const step = next[top]!;
-      if (held === 0 || step >= (held === 3 ? vlenOf(info) : 1)) {
+      if (step >= (held === 3 ? vlenOf(words[at + 1]!) : 1)) {
         state[index] = done;
         path.pop();
         next.pop();

@@ -6,7 +6,7 @@
  * Hostile input: every offset is checked against the file, and sections may not overlap, so that all tables
  * together are no longer than the file and the work is linear in it.
  */
-import { Reader } from '../base/bytes.ts';
+import { Reader, StringTable } from '../base/bytes.ts';
 import { SkepError } from '../base/errors.ts';
 
 /** sh_type. */
@@ -149,12 +149,12 @@ function checkBpf(file: Reader): void {
 
 /** A string table: names by offset, each decoded once. */
 function nameTable(data: Uint8Array, what: string): (offset: number) => string {
-  const strings = new Reader(data, what);
+  const strings = new StringTable(data, what);
   const known = new Map<number, string>([[0, '']]);
   return (offset) => {
     let name = known.get(offset);
     if (name === undefined) {
-      name = strings.cstring(offset);
+      name = strings.at(offset);
       if (name.length > maxName)
         throw bad(`${what}: a name of ${name.length} characters at offset ${offset}`);
       known.set(offset, name);

@@ -22,6 +22,8 @@ export interface Part {
   readonly of: ElfFunction;
   readonly base: number;
   readonly code: Uint8Array;
+  /** The same. */
+  readonly view: DataView;
 }
 
 /** A program as it grows. */
@@ -33,7 +35,8 @@ export class Assembly {
   private slots = 0;
 
   append(of: ElfFunction): Part {
-    const part = { of, base: this.slots, code: new Uint8Array(of.section.data.subarray(of.start, of.end)) };
+    const code = new Uint8Array(of.section.data.subarray(of.start, of.end));
+    const part = { of, base: this.slots, code, view: new DataView(code.buffer) };
     this.parts.push(part);
     this.placed.set(of, part.base);
     this.slots += part.code.length / slotSize;
@@ -45,41 +48,43 @@ export class Assembly {
 export class CodeSlot {
   readonly part: Part;
   readonly slot: number;
-  private readonly view: DataView;
+  /** In the part's code. */
+  private readonly at: number;
 
   constructor(part: Part, slot: number) {
     this.part = part;
     this.slot = slot;
-    this.view = new DataView(part.code.buffer, part.code.byteOffset + slot * slotSize);
+    this.at = slot * slotSize;
   }
 
   get opcode(): number {
-    return this.view.getUint8(0);
+    return this.part.code[this.at]!;
   }
 
   get src(): number {
-    return this.view.getUint8(1) >> 4;
+    return this.part.code[this.at + 1]! >> 4;
   }
 
   set src(value: number) {
-    this.view.setUint8(1, (this.view.getUint8(1) & 0xf) | (value << 4));
+    const { code } = this.part;
+    code[this.at + 1] = (code[this.at + 1]! & 0xf) | (value << 4);
   }
 
   get imm(): number {
-    return this.view.getInt32(4, true);
+    return this.part.view.getInt32(this.at + 4, true);
   }
 
   set imm(value: number) {
-    this.view.setInt32(4, value, true);
+    this.part.view.setInt32(this.at + 4, value, true);
   }
 
   set secondImm(value: number) {
-    this.view.setInt32(slotSize + 4, value, true);
+    this.part.view.setInt32(this.at + slotSize + 4, value, true);
   }
 
   /** In its section. */
   get offset(): number {
-    return this.part.of.start + this.slot * slotSize;
+    return this.part.of.start + this.at;
   }
 
   /** For messages. */

@@ -28,13 +28,13 @@ export class RecordIndex {
       const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
       if (this.bySection.has(name)) throw bad(`two lists of records for section '${name}'`);
       this.bySection.set(name, { view, recordSize, count });
+      let before = 0;
       for (let i = 0; i < count; i++) {
         const offset = view.getUint32(i * recordSize, true);
         if (offset % slotSize !== 0)
           throw bad(`a record at offset ${offset} of section '${name}', inside an instruction`);
-        if (i > 0 && offset < view.getUint32((i - 1) * recordSize, true)) {
-          throw bad(`records of section '${name}' are out of order at offset ${offset}`);
-        }
+        if (offset < before) throw bad(`records of section '${name}' are out of order at offset ${offset}`);
+        before = offset;
       }
     }
   }

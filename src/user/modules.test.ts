@@ -13,7 +13,7 @@ import { Kernel, KernelHandle } from './index.ts';
 import { ownTypes } from './kernel-types.ts';
 import { Modules } from './modules.ts';
 
-const int: BtfType = {
+const int = {
   kind: 'int',
   name: 'int',
   size: 4,
@@ -22,7 +22,7 @@ const int: BtfType = {
   bool: false,
   bitOffset: 0,
   bits: 32,
-};
+} as const satisfies BtfType;
 const core = new BtfBuilder();
 core.add(int);
 const nothing = core.add({ kind: 'funcProto', name: '', type: 0, parameters: [] });
