@@ -17,7 +17,7 @@ export const slotBytes = 8;
 type MutableRaw = { -readonly [K in keyof RawInsn]: RawInsn[K] };
 
 /** What instructions are read through. */
-export function viewOf(bytes: Uint8Array): DataView {
+function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
@@ -42,7 +42,7 @@ export function slotCount(bytes: Uint8Array): number {
  * The fields of one slot, whatever they mean.
  * @throws RangeError where there is no such slot.
  */
-export function rawInsn(view: DataView, slot: number): RawInsn {
+function rawInsn(view: DataView, slot: number): RawInsn {
   const raw = emptyRaw();
   readRaw(view, slot, raw);
   return raw;
@@ -97,7 +97,29 @@ function joinWide(load: WideLoad, raw: RawInsn, second: RawInsn | undefined): In
   if (isMap && second.imm !== 0) {
     return invalid('imm', `imm of the second slot of a map load is ${second.imm}, must be 0`, raw);
   }
-  return { ...load, hi: second.imm };
+  const { dst, pseudo, lo } = load;
+  return { op: 'ldimm64', dst, pseudo, lo, hi: second.imm };
+}
+
+/**
+ * Valid instructions by their bytes, as many as there is room for: programs repeat themselves and each other, and an
+ * instruction that is there already needs neither to be checked nor to be kept twice. Found by a hash of both words.
+ */
+const SHARED = 1 << 13;
+const sharedWords = new Int32Array(2 * SHARED);
+const sharedInsns: (Insn | undefined)[] = new Array(SHARED).fill(undefined);
+
+function hash(first: number, second: number): number {
+  const mixed = Math.imul(first ^ Math.imul(second, 0x9e37_79b1), 0x85eb_ca6b);
+  return (mixed ^ (mixed >>> 15)) & (SHARED - 1);
+}
+
+/** Both words of every whole slot: opcode, registers and offset in the first, the immediate in the second. */
+export function wordsOf(bytes: Uint8Array): Int32Array {
+  const count = Math.floor(bytes.byteLength / slotBytes);
+  const words = new Int32Array(2 * count);
+  new Uint8Array(words.buffer).set(bytes.subarray(0, count * slotBytes));
+  return words;
 }
 
 /**
@@ -109,9 +131,20 @@ export function decodeLenient(bytes: Uint8Array): LenientSlots {
   const view = viewOf(bytes);
   const count = Math.floor(bytes.byteLength / slotBytes);
   const out: (Insn | InvalidInsn | undefined)[] = [];
+  const words = wordsOf(bytes);
   const raw = emptyRaw();
   const second = emptyRaw();
   for (let slot = 0; slot < count; slot++) {
+    const first = words[2 * slot] as number;
+    const imm = words[2 * slot + 1] as number;
+    const at = hash(first, imm);
+    if (sharedWords[2 * at] === first && sharedWords[2 * at + 1] === imm) {
+      const known = sharedInsns[at];
+      if (known !== undefined) {
+        out.push(known);
+        continue;
+      }
+    }
     readRaw(view, slot, raw);
     const shape = shapes[raw.opcode];
     if (shape === undefined) {
@@ -123,6 +156,10 @@ export function decodeLenient(bytes: Uint8Array): LenientSlots {
       wrong === undefined ? shape.make(raw) : invalid(wrong, describeWrong(shape, wrong, raw), raw);
     if (raw.opcode !== wideLoadOpcode) {
       out.push(insn);
+      if (insn.op === 'invalid') continue;
+      sharedInsns[at] = insn;
+      sharedWords[2 * at] = first;
+      sharedWords[2 * at + 1] = imm;
       continue;
     }
     const hasSecond = slot + 1 < count;

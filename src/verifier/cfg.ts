@@ -34,21 +34,23 @@ const SRC_FUNC = 4;
 class Walk {
   readonly env: Env;
   readonly state: Uint8Array;
-  readonly stack: number[] = [];
+  private readonly stack: Int32Array;
+  private depth = 0;
 
   constructor(env: Env) {
     this.env = env;
     this.state = new Uint8Array(env.count);
+    this.stack = new Int32Array(env.count);
   }
 
   run(start: number): void {
     this.state[start] = DISCOVERED;
-    this.stack.push(start);
-    while (this.stack.length > 0) {
-      const slot = this.stack[this.stack.length - 1] as number;
+    this.stack[this.depth++] = start;
+    while (this.depth > 0) {
+      const slot = this.stack[this.depth - 1] as number;
       if (this.visit(slot)) continue;
       this.state[slot] = EXPLORED;
-      this.stack.pop();
+      this.depth--;
     }
   }
 
@@ -62,7 +64,7 @@ class Walk {
     if (there === 0) {
       state[from] = DISCOVERED | edge;
       state[to] = DISCOVERED;
-      this.stack.push(to);
+      this.stack[this.depth++] = to;
       return true;
     }
     if ((there & 0xf0) === DISCOVERED) {
@@ -75,28 +77,28 @@ class Walk {
 
   private visit(slot: number): boolean {
     const { env } = this;
-    const raw = env.raw(slot);
-    const cls = raw.opcode & 7;
+    const opcode = env.opcode(slot);
+    const cls = opcode & 7;
     if (cls !== CLASS_JMP && cls !== CLASS_JMP32) {
-      if (raw.opcode === WIDE_LOAD && raw.src === SRC_FUNC) return this.visitCallee(slot, 2);
-      return this.push(slot, slot + (raw.opcode === WIDE_LOAD ? 2 : 1), FALLTHROUGH);
+      if (opcode === WIDE_LOAD && env.src(slot) === SRC_FUNC) return this.visitCallee(slot, 2);
+      return this.push(slot, slot + (opcode === WIDE_LOAD ? 2 : 1), FALLTHROUGH);
     }
-    switch (raw.opcode & 0xf0) {
+    switch (opcode & 0xf0) {
       case OP_EXIT:
         return false;
       case OP_CALL:
         return this.visitCall(slot);
       case OP_JA: {
-        if ((raw.opcode & 0x08) !== 0) env.reject('EINVAL', `unknown opcode ${raw.opcode.toString(16)}`);
-        const target = slot + 1 + (cls === CLASS_JMP32 ? raw.imm : raw.off);
+        if ((opcode & 0x08) !== 0) env.reject('EINVAL', `unknown opcode ${opcode.toString(16)}`);
+        const target = slot + 1 + (cls === CLASS_JMP32 ? env.imm(slot) : env.off(slot));
         if (this.push(slot, target, FALLTHROUGH)) return true;
         mark(env, target);
         return false;
       }
       default: {
         env.prunePoint[slot] = 1;
-        if ((raw.opcode & 0xf0) === OP_JCOND) env.forceCheckpoint[slot] = 1;
-        return this.push(slot, slot + 1, FALLTHROUGH) || this.push(slot, slot + 1 + raw.off, BRANCH);
+        if ((opcode & 0xf0) === OP_JCOND) env.forceCheckpoint[slot] = 1;
+        return this.push(slot, slot + 1, FALLTHROUGH) || this.push(slot, slot + 1 + env.off(slot), BRANCH);
       }
     }
   }
@@ -125,7 +127,7 @@ class Walk {
     const { env } = this;
     if (this.push(slot, slot + slots, FALLTHROUGH)) return true;
     mark(env, slot + slots);
-    const callee = slot + 1 + env.raw(slot).imm;
+    const callee = slot + 1 + env.imm(slot);
     env.prunePoint[slot] = 1;
     const target = env.subprogs[env.subprogAt(callee)];
     if (target?.changesPacket === true) markSubprogChangesPacket(env, slot);
@@ -137,7 +139,7 @@ class Walk {
     const { env, state } = this;
     for (let slot = 0; slot < env.count; slot++) {
       if (state[slot] !== EXPLORED) env.reject('EINVAL', `unreachable insn ${slot}`);
-      if (env.raw(slot).opcode !== WIDE_LOAD) continue;
+      if (env.opcode(slot) !== WIDE_LOAD) continue;
       if (state[slot + 1] !== 0) env.reject('EINVAL', `jump into the middle of ldimm64 insn ${slot}`);
       slot++;
     }

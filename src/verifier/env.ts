@@ -11,9 +11,8 @@ import {
   type Insn,
   type InvalidInsn,
   type RawInsn,
-  rawInsn,
   slotBytes,
-  viewOf,
+  wordsOf,
 } from '../isa/index.ts';
 import { attachTypes } from '../uapi/attach-types.ts';
 import { type CtxLayout, contexts } from '../uapi/contexts.ts';
@@ -50,7 +49,7 @@ export interface Subprog {
   end: number;
   stackDepth: number;
   /** Its slots (postorder.ts). */
-  postorder: readonly number[];
+  postorder: Int32Array;
   hasTailCall: boolean;
   tailCallReachable: boolean;
   hasLdAbs: boolean;
@@ -99,9 +98,12 @@ export class Env {
   readonly log: Log;
   readonly insns: readonly (Insn | InvalidInsn | undefined)[];
   readonly count: number;
-  private readonly view: DataView;
+  /** The raw program, two words a slot; see `opcode` and the like. */
+  private readonly words: Int32Array;
   /** Where control goes from a slot: two places each (successors.ts). */
   edges: Int32Array = new Int32Array();
+  /** Whether any of them goes back. */
+  goesBack = false;
   readonly progType: ProgTypeName | undefined;
   readonly context: CtxLayout | undefined;
   readonly attachType: number;
@@ -208,7 +210,7 @@ export class Env {
     this.rules = rulesOf(input.kernel);
     this.log = new Log(input.logLevel);
     this.insns = decodeLenient(input.insns);
-    this.view = viewOf(input.insns);
+    this.words = wordsOf(input.insns);
     this.count = Math.floor(input.insns.length / slotBytes);
     this.progType = progTypeName(input.progType);
     this.context = this.progType === undefined ? undefined : contexts[this.progType];
@@ -255,8 +257,32 @@ export class Env {
     }
   }
 
+  /** A raw instruction; its fields one by one, for what goes over all of a program. */
   raw(slot: number): RawInsn {
-    return rawInsn(this.view, slot);
+    const first = this.words[2 * slot] as number;
+    return {
+      opcode: first & 0xff,
+      dst: (first >>> 8) & 0xf,
+      src: (first >>> 12) & 0xf,
+      off: first >> 16,
+      imm: this.imm(slot),
+    };
+  }
+
+  opcode(slot: number): number {
+    return (this.words[2 * slot] as number) & 0xff;
+  }
+
+  src(slot: number): number {
+    return ((this.words[2 * slot] as number) >>> 12) & 0xf;
+  }
+
+  off(slot: number): number {
+    return (this.words[2 * slot] as number) >> 16;
+  }
+
+  imm(slot: number): number {
+    return this.words[2 * slot + 1] as number;
   }
 
   get frame(): Frame {

@@ -25,7 +25,7 @@ interface UseDef {
 }
 
 function useDef(env: Env, insn: Insn | InvalidInsn | undefined, into: UseDef): void {
-  into.use = ALL;
+  into.use = insn === undefined ? 0 : ALL;
   into.def = 0;
   if (insn === undefined) return;
   switch (insn.op) {
@@ -139,12 +139,12 @@ export function findLiveRegs(env: Env): void {
     use[slot] = one.use & NO_FP;
     def[slot] = one.def & NO_FP;
   }
-  const order = env.subprogs.flatMap((subprog) => subprog.postorder);
   const live = env.liveRegs;
-  let changed = true;
-  while (changed) {
-    changed = false;
-    for (const slot of order) {
+  // From the last slot to the first: only what is reached by going back is not known when it is asked for.
+  let again = true;
+  while (again) {
+    again = false;
+    for (let slot = count - 1; slot >= 0; slot--) {
       let out = 0;
       const next = edges[2 * slot] as number;
       const target = edges[2 * slot + 1] as number;
@@ -153,7 +153,7 @@ export function findLiveRegs(env: Env): void {
       const now = (out & ~(def[slot] as number)) | (use[slot] as number);
       if (now === live[slot]) continue;
       live[slot] = now;
-      changed = true;
+      again = env.goesBack;
     }
   }
 }

@@ -13,24 +13,28 @@ export function findPostorder(env: Env): void {
   for (const subprog of env.subprogs) subprog.postorder = postorderFrom(env, subprog, marks);
 }
 
-function postorderFrom(env: Env, subprog: Subprog, marks: Uint8Array): number[] {
-  const order: number[] = [];
-  const stack = [subprog.start];
-  while (stack.length > 0) {
-    const slot = stack[stack.length - 1] as number;
+function postorderFrom(env: Env, subprog: Subprog, marks: Uint8Array): Int32Array {
+  const order = new Int32Array(subprog.end - subprog.start);
+  const stack = new Int32Array(order.length);
+  const { edges } = env;
+  let found = 0;
+  stack[0] = subprog.start;
+  let depth = 1;
+  while (depth > 0) {
+    const slot = stack[depth - 1] as number;
     if (((marks[slot] as number) & EXPLORED) !== 0) {
-      order.push(slot);
-      stack.pop();
+      order[found++] = slot;
+      depth--;
       continue;
     }
     // All that it leads to is put aside at once: what was put there last is gone into first.
     for (let edge = 2 * slot; edge < 2 * slot + 2; edge++) {
-      const next = env.edges[edge] as number;
+      const next = edges[edge] as number;
       if (next === NONE || marks[next] !== 0) continue;
       marks[next] = DISCOVERED;
-      stack.push(next);
+      stack[depth++] = next;
     }
     marks[slot] = EXPLORED;
   }
-  return order;
+  return order.subarray(0, found);
 }

@@ -25,18 +25,18 @@ const PAGE = 4096;
 
 export function resolveLoads(env: Env): void {
   for (let slot = 0; slot < env.count; slot++) {
-    const raw = env.raw(slot);
-    const mode = raw.opcode & 0xe0;
-    if ((raw.opcode & 7) === CLASS_LDX && ((mode !== MODE_MEM && mode !== MODE_MEMSX) || raw.imm !== 0)) {
+    const opcode = env.opcode(slot);
+    const mode = opcode & 0xe0;
+    if ((opcode & 7) === CLASS_LDX && ((mode !== MODE_MEM && mode !== MODE_MEMSX) || env.imm(slot) !== 0)) {
       env.reject('EINVAL', 'BPF_LDX uses reserved fields');
     }
-    if (raw.opcode === WIDE_LOAD) {
+    if (opcode === WIDE_LOAD) {
       resolveLoad(env, slot);
       slot++;
       continue;
     }
-    if (!knownOpcode(env.insns[slot], raw.opcode)) {
-      env.reject('EINVAL', `unknown opcode ${raw.opcode.toString(16).padStart(2, '0')}`);
+    if (!knownOpcode(env.insns[slot], opcode)) {
+      env.reject('EINVAL', `unknown opcode ${opcode.toString(16).padStart(2, '0')}`);
     }
   }
 }

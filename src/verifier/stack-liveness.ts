@@ -10,14 +10,36 @@ import type { Frame } from './state/frame.ts';
 import type { State } from './state/state.ts';
 import { NONE } from './successors.ts';
 
-/** Slots of one frame by instruction: two words each. */
-interface Masks {
-  readonly read: Uint32Array;
-  /** Slots that the instruction overwrote each time it ran. */
-  readonly written: Uint32Array;
-  /** Slots that are read later, and those that are overwritten whatever comes. */
-  readonly live: Uint32Array;
-  readonly surelyWritten: Uint32Array;
+/**
+ * What is known of 32 slots of one frame, by instruction: four words each. Frames deeper than that have a second half,
+ * and most have not.
+ */
+type Half = Int32Array;
+const WORDS = 4;
+const READ = 0;
+/** Slots that the instruction overwrote each time it ran. */
+const WRITTEN = 1;
+/** Slots that are read later, and those that are overwritten whatever comes. */
+const LIVE = 2;
+const SURE = 3;
+
+class Masks {
+  private readonly words: number;
+  readonly halves: [Half, Half | undefined];
+
+  constructor(insns: number) {
+    this.words = WORDS * insns;
+    this.halves = [new Int32Array(this.words), undefined];
+  }
+
+  /** The half of a slot, for writing. */
+  half(no: number): Half {
+    return (this.halves[no] ??= new Int32Array(this.words));
+  }
+
+  get(no: number, at: number): number {
+    return this.halves[no]?.[at] ?? 0;
+  }
 }
 
 /** A subprogram as called through one chain of call sites. */
@@ -33,6 +55,8 @@ class Instance {
   readonly ran: Uint8Array;
   readonly callees = new Map<number, Instance>();
   updated = false;
+  /** The last instruction of which something new was recorded. */
+  last = 0;
   /** Some instruction does not always write what it wrote at first. */
   writesLess = false;
 
@@ -48,13 +72,7 @@ class Instance {
   frame(no: number): Masks {
     let masks = this.masks[no];
     if (masks !== undefined) return masks;
-    const words = 2 * this.ran.length;
-    masks = {
-      read: new Uint32Array(words),
-      written: new Uint32Array(words),
-      live: new Uint32Array(words),
-      surelyWritten: new Uint32Array(words),
-    };
+    masks = new Masks(this.ran.length);
     this.masks[no] = masks;
     return masks;
   }
@@ -72,8 +90,9 @@ export class StackLiveness {
   private readonly env: Env;
   private readonly roots = new Map<number, Instance>();
   private readonly instances: Instance[] = [];
-  /** Slots written by the instruction at hand, by frame. */
-  private readonly writes = new Uint32Array(2 * 8);
+  /** Slots written by the instruction at hand, by frame; and whether any were. */
+  private readonly writes = new Int32Array(2 * 8);
+  private wrote = false;
 
   constructor(env: Env) {
     this.env = env;
@@ -103,23 +122,27 @@ export class StackLiveness {
 
   read(frame: number, slot: number): void {
     const instance = this.instance(this.env.state, this.env.state.curFrame);
-    const { read, live } = instance.frame(frame);
-    const at = 2 * (this.env.insn - instance.subprog.start) + (slot >> 5);
-    const bits = ((read[at] as number) | (1 << (slot & 31))) >>> 0;
-    if (bits === read[at]) return;
-    read[at] = bits;
+    const half = instance.frame(frame).half(slot >> 5);
+    const insn = this.env.insn - instance.subprog.start;
+    const before = half[WORDS * insn + READ] as number;
+    const bits = before | (1 << (slot & 31));
+    if (bits === before) return;
+    half[WORDS * insn + READ] = bits;
     // What is alive there already, for what comes later, needs not be spread again.
-    if ((bits | (live[at] as number)) >>> 0 !== live[at]) instance.updated = true;
+    if ((bits & ~(half[WORDS * insn + LIVE] as number)) !== 0) note(instance, insn);
   }
 
   write(frame: number, slot: number): void {
     const at = 2 * frame + (slot >> 5);
     this.writes[at] = (this.writes[at] as number) | (1 << (slot & 31));
+    this.wrote = true;
   }
 
   /** Before an instruction that may write the stack. */
   begin(): void {
+    if (!this.wrote) return;
     this.writes.fill(0);
+    this.wrote = false;
   }
 
   /** After it: what it wrote this time it must write every time. `slot` is where it is. */
@@ -128,24 +151,21 @@ export class StackLiveness {
   }
 
   private commitWrites(instance: Instance, slot: number): void {
-    const at = slot - instance.subprog.start;
-    const first = instance.ran[at] === 0;
-    for (let frame = 0; frame < instance.masks.length; frame++) {
-      const low = this.writes[2 * frame] as number;
-      const high = this.writes[2 * frame + 1] as number;
-      if (first && (low | high) === 0) continue;
-      const { written } = instance.frame(frame);
-      for (let half = 0; half < 2; half++) {
-        const now = half === 0 ? low : high;
-        const before = written[2 * at + half] as number;
-        const next = first ? now : (before & now) >>> 0;
-        if (next === before) continue;
-        written[2 * at + half] = next;
-        instance.updated = true;
-        if ((before & ~next) !== 0) instance.writesLess = true;
-      }
+    const insn = slot - instance.subprog.start;
+    const first = instance.ran[insn] === 0;
+    for (let word = 0; word < 2 * instance.masks.length; word++) {
+      const now = this.writes[word] as number;
+      if (first && now === 0) continue;
+      if (now === 0 && instance.masks[word >> 1]?.halves[word & 1] === undefined) continue;
+      const half = instance.frame(word >> 1).half(word & 1);
+      const before = half[WORDS * insn + WRITTEN] as number;
+      const next = first ? now : before & now;
+      if (next === before) continue;
+      half[WORDS * insn + WRITTEN] = next;
+      note(instance, insn);
+      if ((before & ~next) !== 0) instance.writesLess = true;
     }
-    instance.ran[at] = 1;
+    instance.ran[insn] = 1;
   }
 
   /** A path or a function has ended: spread what was recorded, from the innermost frame out (bpf_update_live_stack). */
@@ -157,13 +177,33 @@ export class StackLiveness {
       if (instance.outer !== undefined) this.lift(instance, instance.outer);
       instance.updated = false;
       instance.writesLess = false;
+      instance.last = 0;
     }
   }
 
   /** Until nothing changes (update_instance). */
   private spread(instance: Instance): void {
     const { env } = this;
-    if (instance.writesLess) for (const masks of instance.masks) masks?.surelyWritten.fill(0);
+    if (instance.writesLess) for (const masks of instance.masks) forgetSure(masks);
+    if (env.log.verbose) {
+      const rounds = this.spreadAloud(instance);
+      env.write(`${instance.title} live stack update done in ${rounds} iterations\n`);
+      return;
+    }
+    const { subprog } = instance;
+    const { edges } = env;
+    const last = instance.writesLess ? subprog.end - subprog.start - 1 : instance.last;
+    for (const masks of instance.masks) {
+      for (const half of masks?.halves ?? []) {
+        if (half === undefined) continue;
+        if (env.goesBack) spreadRound(half, { edges, subprog });
+        else spreadBack(half, { edges, start: subprog.start, last });
+      }
+    }
+  }
+
+  /** In Linux's order, for the log tells of every change; how many rounds it took. */
+  private spreadAloud(instance: Instance): number {
     const { postorder } = instance.subprog;
     let rounds = 0;
     for (let changed = true; changed; rounds++) {
@@ -174,71 +214,46 @@ export class StackLiveness {
         for (const slot of postorder) changed = this.spreadAt(instance, masks, { frame, slot }) || changed;
       }
     }
-    if (env.log.verbose) env.write(`${instance.title} live stack update done in ${rounds} iterations\n`);
+    return rounds;
   }
 
-  /** live = what comes after, less what is overwritten, and what is read; whether that changed (update_insn). */
+  /** What holds before an instruction, told of where it changes; whether it did. */
   private spreadAt(instance: Instance, masks: Masks, where: { frame: number; slot: number }): boolean {
-    const { env } = this;
+    const { edges, prunePoint } = this.env;
     const { start } = instance.subprog;
-    const { live, read, written, surelyWritten } = masks;
     const { slot } = where;
-    if (env.edges[2 * slot] === NONE) return false;
-    const at = 2 * (slot - start);
+    const at = WORDS * (slot - start);
+    const before = masks.halves.map((half) => half?.slice(at, at + WORDS));
     let changed = false;
-    for (let half = at; half < at + 2; half++) {
-      let after = 0;
-      let sure = 0xffff_ffff;
-      for (let edge = 2 * slot; edge < 2 * slot + 2; edge++) {
-        const next = env.edges[edge] as number;
-        if (next === NONE) break;
-        const then = 2 * (next - start) + (half - at);
-        after |= live[then] as number;
-        sure &= surelyWritten[then] as number;
-      }
-      this.before[half - at] = ((after & ~(written[half] as number)) | (read[half] as number)) >>> 0;
-      this.sure[half - at] = (sure | (written[half] as number)) >>> 0;
-      if (this.before[half - at] !== live[half] || this.sure[half - at] !== surelyWritten[half])
-        changed = true;
+    for (const half of masks.halves) {
+      if (half !== undefined) changed = spreadOne(half, { edges, slot, start }) || changed;
     }
     if (!changed) return false;
     // The log tells of instructions that touch the stack, of the first, and of those where states are kept.
-    if (env.log.verbose && (slot === start || env.prunePoint[slot] === 1 || touches(masks, at)))
-      this.tell(instance, masks, where);
-    live.set(this.before, at);
-    surelyWritten.set(this.sure, at);
+    if (slot === start || prunePoint[slot] === 1 || touches(masks, at)) {
+      const line = `${instance.title} frame ${where.frame} insn ${slot} `;
+      this.env.write(changes(line, 'live', pairs(before, masks, at + LIVE)));
+      this.env.write(changes(line, 'written', pairs(before, masks, at + SURE)));
+    }
     return true;
-  }
-
-  /** What `spreadAt` finds: the live slots before an instruction, and those written whatever comes. */
-  private readonly before = new Uint32Array(2);
-  private readonly sure = new Uint32Array(2);
-
-  private tell(instance: Instance, masks: Masks, { frame, slot }: { frame: number; slot: number }): void {
-    const at = 2 * (slot - instance.subprog.start);
-    const where = `${instance.title} frame ${frame} insn ${slot} `;
-    this.env.write(changes(where, 'live', { from: masks.live, at, to: this.before }));
-    this.env.write(changes(where, 'written', { from: masks.surelyWritten, at, to: this.sure }));
   }
 
   /** What a callee may read and surely writes of its callers' frames, the call does (propagate_to_outer_instance). */
   private lift(callee: Instance, outer: Instance): void {
+    this.wrote = true;
     this.writes.fill(0);
-    const at = 2 * (callee.callsite - outer.subprog.start);
-    for (let frame = 0; frame < outer.masks.length; frame++) {
-      const masks = callee.masks[frame];
-      if (masks === undefined) continue;
-      this.writes[2 * frame] = masks.surelyWritten[0] as number;
-      this.writes[2 * frame + 1] = masks.surelyWritten[1] as number;
-      for (let half = 0; half < 2; half++) {
-        const entry = masks.live[half] as number;
-        if (entry === 0) continue;
-        const { read } = outer.frame(frame);
-        const bits = ((read[at + half] as number) | entry) >>> 0;
-        if (bits === read[at + half]) continue;
-        read[at + half] = bits;
-        outer.updated = true;
-      }
+    const insn = callee.callsite - outer.subprog.start;
+    for (let word = 0; word < 2 * outer.masks.length; word++) {
+      const half = callee.masks[word >> 1]?.halves[word & 1];
+      if (half === undefined) continue;
+      this.writes[word] = half[SURE] as number;
+      const entry = half[LIVE] as number;
+      if (entry === 0) continue;
+      const over = outer.frame(word >> 1).half(word & 1);
+      const bits = (over[WORDS * insn + READ] as number) | entry;
+      if (bits === over[WORDS * insn + READ]) continue;
+      over[WORDS * insn + READ] = bits;
+      note(outer, insn);
     }
     this.commitWrites(outer, callee.callsite);
   }
@@ -266,34 +281,98 @@ export class StackLiveness {
     let high = 0;
     for (let inner = no; inner <= state.curFrame; inner++) {
       const instance = this.instance(state, inner);
-      const live = instance.masks[no]?.live;
-      if (live === undefined) continue;
+      const masks = instance.masks[no];
+      if (masks === undefined) continue;
       const insn = inner === state.curFrame ? state.insn : this.resumesAt(state, inner);
-      const at = 2 * (insn - instance.subprog.start);
-      low |= live[at] as number;
-      high |= live[at + 1] as number;
+      const at = WORDS * (insn - instance.subprog.start) + LIVE;
+      low |= masks.get(0, at);
+      high |= masks.get(1, at);
     }
     return [low, high];
   }
 }
 
-function touches({ read, written }: Masks, at: number): boolean {
-  return [read[at], read[at + 1], written[at], written[at + 1]].some((bits) => bits !== 0);
+/** Something new is known of an instruction. */
+function note(instance: Instance, insn: number): void {
+  instance.updated = true;
+  if (insn > instance.last) instance.last = insn;
+}
+
+function forgetSure(masks: Masks | undefined): void {
+  for (const half of masks?.halves ?? []) {
+    if (half !== undefined) for (let at = SURE; at < half.length; at += WORDS) half[at] = 0;
+  }
+}
+
+interface Where {
+  readonly edges: Int32Array;
+  readonly slot: number;
+  /** Where the subprogram starts. */
+  readonly start: number;
+}
+
+/** live = what comes after, less what is overwritten, and what is read; whether that changed (update_insn). */
+function spreadOne(half: Half, { edges, slot, start }: Where): boolean {
+  const next = edges[2 * slot] as number;
+  if (next === NONE) return false;
+  const then = WORDS * (next - start);
+  let after = half[then + LIVE] as number;
+  let sure = half[then + SURE] as number;
+  const target = edges[2 * slot + 1] as number;
+  if (target !== NONE) {
+    const there = WORDS * (target - start);
+    after |= half[there + LIVE] as number;
+    sure &= half[there + SURE] as number;
+  }
+  const at = WORDS * (slot - start);
+  const written = half[at + WRITTEN] as number;
+  const live = (after & ~written) | (half[at + READ] as number);
+  sure |= written;
+  if (live === half[at + LIVE] && sure === half[at + SURE]) return false;
+  half[at + LIVE] = live;
+  half[at + SURE] = sure;
+  return true;
+}
+
+/** Until nothing changes, in Linux's order: around loops, what was alive once may depend on it. */
+function spreadRound(half: Half, { edges, subprog }: { edges: Int32Array; subprog: Subprog }): void {
+  const { postorder, start } = subprog;
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (let i = 0; i < postorder.length; i++) {
+      const slot = postorder[i] as number;
+      changed = spreadOne(half, { edges, slot, start }) || changed;
+    }
+  }
+}
+
+/** Where nothing goes back, each instruction comes after those that it leads to, and once is enough. */
+function spreadBack(half: Half, at: { edges: Int32Array; start: number; last: number }): void {
+  const { edges, start } = at;
+  for (let slot = start + at.last; slot >= start; slot--) spreadOne(half, { edges, slot, start });
+}
+
+function touches(masks: Masks, at: number): boolean {
+  return masks.halves.some(
+    (half) => half !== undefined && ((half[at + READ] as number) | (half[at + WRITTEN] as number)) !== 0,
+  );
+}
+
+/** A word of both halves, before and now. */
+type Pairs = readonly (readonly [before: number, now: number])[];
+
+function pairs(before: readonly (Half | undefined)[], masks: Masks, at: number): Pairs {
+  return before.map((half, no) => [half?.[at % WORDS] ?? 0, masks.get(no, at)]);
 }
 
 /** A line of the log about the slots that came and went; empty where none did (log_mask_change). */
-function changes(
-  where: string,
-  what: string,
-  { from, at, to }: { from: Uint32Array; at: number; to: Uint32Array },
-): string {
+function changes(where: string, what: string, words: Pairs): string {
   const added: string[] = [];
   const gone: string[] = [];
   for (let slot = 0; slot < 64; slot++) {
+    const [before, now] = words[slot >> 5] as Pairs[number];
     const bit = 1 << (slot & 31);
-    const before = (from[at + (slot >> 5)] as number) & bit;
-    const after = (to[slot >> 5] as number) & bit;
-    if (before !== after) (after !== 0 ? added : gone).push(`${-8 * (slot + 1)}`);
+    if (((before ^ now) & bit) !== 0) ((now & bit) !== 0 ? added : gone).push(`${-8 * (slot + 1)}`);
   }
   if (added.length + gone.length === 0) return '';
   const plus = added.length === 0 ? '' : `+${what} ${added.join(',')} `;

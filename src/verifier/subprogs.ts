@@ -40,9 +40,11 @@ const privateStacks: readonly (string | undefined)[] = [
 export function findSubprogs(env: Env): void {
   const starts = new Set([0]);
   for (let slot = 0; slot < env.count; slot++) {
+    const opcode = env.opcode(slot);
+    if (opcode !== WIDE_LOAD && opcode !== CALL) continue;
     const raw = env.raw(slot);
-    const isFunc = raw.opcode === WIDE_LOAD && raw.src === SRC_FUNC;
-    if (!isFunc && (raw.opcode !== CALL || raw.src === 0 || raw.src > SRC_KFUNC)) continue;
+    const isFunc = opcode === WIDE_LOAD && raw.src === SRC_FUNC;
+    if (!isFunc && (opcode !== CALL || raw.src === 0 || raw.src > SRC_KFUNC)) continue;
     if (!env.input.capabilities.bpf) {
       env.reject(
         'EPERM',
@@ -93,7 +95,7 @@ function newSubprog(start: number, end: number): Subprog {
     stackDepth: 0,
     hasTailCall: false,
     tailCallReachable: false,
-    postorder: [],
+    postorder: new Int32Array(),
     hasLdAbs: false,
     changesPacket: false,
     isGlobal: false,
@@ -113,22 +115,22 @@ export function checkSubprogs(env: Env): void {
 }
 
 function checkBounds(env: Env, subprog: Subprog, slot: number): void {
-  const raw = env.raw(slot);
-  const cls = raw.opcode & 7;
-  if (raw.opcode === CALL && raw.src === 0 && raw.imm === helpers.tail_call.id) {
+  const opcode = env.opcode(slot);
+  const cls = opcode & 7;
+  if (opcode === CALL && env.src(slot) === 0 && env.imm(slot) === helpers.tail_call.id) {
     subprog.hasTailCall = true;
     subprog.tailCallReachable = true;
   }
-  if (cls === 0 && ((raw.opcode & 0xe0) === 0x20 || (raw.opcode & 0xe0) === 0x40)) subprog.hasLdAbs = true;
-  const op = raw.opcode & OP_MASK;
+  if (cls === 0 && ((opcode & 0xe0) === 0x20 || (opcode & 0xe0) === 0x40)) subprog.hasLdAbs = true;
+  const op = opcode & OP_MASK;
   if ((cls === CLASS_JMP || cls === CLASS_JMP32) && op !== OP_CALL && op !== OP_EXIT) {
-    const target = slot + (raw.opcode === JA_WIDE ? raw.imm : raw.off) + 1;
+    const target = slot + (opcode === JA_WIDE ? env.imm(slot) : env.off(slot)) + 1;
     if (target < subprog.start || target >= subprog.end) {
       env.reject('EINVAL', `jump out of range from insn ${slot} to ${target}`);
     }
   }
   if (slot !== subprog.end - 1) return;
-  if (raw.opcode !== EXIT && raw.opcode !== JA && raw.opcode !== JA_WIDE) {
+  if (opcode !== EXIT && opcode !== JA && opcode !== JA_WIDE) {
     env.reject('EINVAL', 'last insn is not an exit or jmp');
   }
 }
@@ -145,10 +147,10 @@ function callsOf(env: Env): (readonly Call[])[] {
   return env.subprogs.map((subprog) => {
     const calls: Call[] = [];
     for (let slot = subprog.start; slot < subprog.end; slot++) {
-      const raw = env.raw(slot);
-      const isFunc = raw.opcode === WIDE_LOAD && raw.src === SRC_FUNC;
-      if (!isFunc && (raw.opcode !== CALL || raw.src !== SRC_SUBPROG)) continue;
-      calls.push({ slot, callee: env.subprogStarting(slot + raw.imm + 1), direct: !isFunc });
+      const opcode = env.opcode(slot);
+      const isFunc = opcode === WIDE_LOAD && env.src(slot) === SRC_FUNC;
+      if (!isFunc && (opcode !== CALL || env.src(slot) !== SRC_SUBPROG)) continue;
+      calls.push({ slot, callee: env.subprogStarting(slot + env.imm(slot) + 1), direct: !isFunc });
     }
     return calls;
   });

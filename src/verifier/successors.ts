@@ -1,5 +1,4 @@
 /** The edges of the control flow, of the raw program. */
-import type { RawInsn } from '../isa/index.ts';
 import type { Env } from './env.ts';
 
 const CLASS_JMP = 5;
@@ -19,24 +18,21 @@ export const NONE = -1;
 export function findEdges(env: Env): void {
   const edges = new Int32Array(2 * env.count).fill(NONE);
   for (let slot = 0; slot < env.count; slot++) {
-    const raw = env.raw(slot);
-    const target = targetOf(raw, slot);
-    if (fallsThrough(raw)) edges[2 * slot] = slot + (raw.opcode === WIDE_LOAD ? 2 : 1);
-    if (target === NONE || target === edges[2 * slot]) continue;
-    edges[2 * slot + (fallsThrough(raw) ? 1 : 0)] = target;
+    const opcode = env.opcode(slot);
+    const cls = opcode & 7;
+    if (cls !== CLASS_JMP && cls !== CLASS_JMP32) {
+      edges[2 * slot] = slot + (opcode === WIDE_LOAD ? 2 : 1);
+      continue;
+    }
+    const op = opcode & 0xf0;
+    if (op === OP_EXIT) continue;
+    let at = 2 * slot;
+    if (op !== OP_JA) edges[at++] = slot + 1;
+    if (op === OP_CALL) continue;
+    const target = slot + 1 + (op === OP_JA && cls === CLASS_JMP32 ? env.imm(slot) : env.off(slot));
+    if (op !== OP_JA && target === slot + 1) continue;
+    edges[at] = target;
+    if (target <= slot) env.goesBack = true;
   }
   env.edges = edges;
-}
-
-const isJump = ({ opcode }: RawInsn): boolean => (opcode & 7) === CLASS_JMP || (opcode & 7) === CLASS_JMP32;
-
-function fallsThrough(raw: RawInsn): boolean {
-  const op = raw.opcode & 0xf0;
-  return !isJump(raw) || (op !== OP_EXIT && op !== OP_JA);
-}
-
-function targetOf(raw: RawInsn, slot: number): number {
-  const op = raw.opcode & 0xf0;
-  if (!isJump(raw) || op === OP_EXIT || op === OP_CALL) return NONE;
-  return slot + 1 + (op === OP_JA && (raw.opcode & 7) === CLASS_JMP32 ? raw.imm : raw.off);
 }

@@ -6,7 +6,13 @@ import { fromHex } from '../../src/base/index.ts';
 import { readBtf } from '../../src/btf/index.ts';
 import { EmbeddedKernel } from '../../src/kernel/index.ts';
 import { BpfError, type Errno } from '../../src/uapi/errno.ts';
-import { type Capabilities, type MapFacts, type VerifierResult, verify } from '../../src/verifier/index.ts';
+import {
+  type Capabilities,
+  type MapFacts,
+  type VerifierInput,
+  type VerifierResult,
+  verify,
+} from '../../src/verifier/index.ts';
 import type { ExamRecord, ExamSet, RecordedMap } from './record.ts';
 import { runResult, type SetUp, setUp } from './setup.ts';
 
@@ -40,14 +46,21 @@ export function onEmbedded<T>(
   }
 }
 
+export interface Asked {
+  readonly logLevel: number;
+  readonly kernelBtf: Uint8Array | undefined;
+  readonly cpus?: number | undefined;
+}
+
 /** What the verifier says, with a log of the level. */
-export function verifyRecord(
-  record: ExamRecord,
-  set: ExamSet,
-  options: { logLevel: number; kernelBtf: Uint8Array | undefined; cpus?: number | undefined },
-): VerifierResult {
+export function verifyRecord(record: ExamRecord, set: ExamSet, options: Asked): VerifierResult {
+  return verify(inputOf(record, set, options));
+}
+
+/** What the verifier is asked: bytes and maps that a kernel has at hand before it verifies. */
+export function inputOf(record: ExamRecord, set: ExamSet, options: Asked): VerifierInput {
   const maps = record.maps.map((map, index) => mapFacts(map, { index, set }));
-  return verify({
+  return {
     insns: fromHex(record.insns),
     progType: record.prog_type,
     expectedAttachType: record.expected_attach_type,
@@ -62,7 +75,7 @@ export function verifyRecord(
     kernelBtf: options.kernelBtf,
     logLevel: options.logLevel,
     cpus: options.cpus ?? RECORDED_CPUS,
-  });
+  };
 }
 
 function mapFacts(map: RecordedMap, at: { index: number; set: ExamSet }): MapFacts {

@@ -1,9 +1,9 @@
 /** Grades one record: what the embedded kernel makes of it, beside what Linux said or says. */
 import process from 'node:process';
 import { errnos } from '../../src/uapi/errno.ts';
-import type { VerifierResult } from '../../src/verifier/index.ts';
+import { type VerifierResult, verify } from '../../src/verifier/index.ts';
 import { log1Of, sameLog1, verificationMs } from './compare.ts';
-import { embeddedRuns, onEmbedded, verifyRecord } from './embedded.ts';
+import { embeddedRuns, inputOf, onEmbedded, verifyRecord } from './embedded.ts';
 import type { LiveAnswer } from './linux.ts';
 import type { Answer, ExamRecord, ExamSet } from './record.ts';
 import { NOT_RUN, recordedResult } from './setup.ts';
@@ -108,9 +108,10 @@ function differenceOf(ours: string, linux: string): string {
 function measure(record: ExamRecord, { set, tally, kernelBtf, cpus, live }: Grading): void {
   const linux = (live?.timed ?? []).map(verificationMs).filter((ms) => ms !== undefined);
   if (linux.length === 0) return;
+  const input = inputOf(record, set, { logLevel: STATISTICS, kernelBtf, cpus });
   const ours = linux.map(() => {
     const started = performance.now();
-    verifyRecord(record, set, { logLevel: STATISTICS, kernelBtf, cpus });
+    verify(input);
     return performance.now() - started;
   });
   tally.times.push({ title: title(record), ours: median(ours), linux: median(linux) });
