@@ -62,6 +62,8 @@ function compileWalk(graph: Graph, shape: Shape): (seed: number) => number {
     },
     goingBack() {},
     entering() {},
+    leaves: () => false,
+    leaving() {},
   });
   module.export('walk', ref);
   const { bytes } = module.build();

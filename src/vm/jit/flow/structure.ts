@@ -27,6 +27,9 @@ export interface Nodes {
   goingBack(from: number, to: number): void;
   /** Writes what is to be done each time a loop is entered, in a graph that is reducible. */
   entering(header: number): void;
+  /** Whether there is something else to be done each time an edge is taken, in such a graph; and writes that. */
+  leaves(from: number, to: number): boolean;
+  leaving(from: number, to: number): void;
 }
 
 export function writeStructured(code: Code, nodes: Nodes): void {
@@ -91,6 +94,7 @@ class Structure {
 
   /** Goes on at `to`: by a branch, or by writing it here. */
   private branch(from: number, to: number): void {
+    if (this.nodes.leaves(from, to)) this.nodes.leaving(from, to);
     if (this.isBack(from, to)) {
       this.nodes.goingBack(from, to);
       this.code.br(this.loops[to]!);
@@ -102,7 +106,8 @@ class Structure {
   }
 
   private fork(from: number, then: number, otherwise: number): void {
-    if (this.nodes.shape.merge[then] === 1 && !this.isBack(from, then)) {
+    const { shape } = this.nodes;
+    if (shape.merge[then] === 1 && !this.isBack(from, then) && !this.nodes.leaves(from, then)) {
       this.code.brIf(this.blocks[then]!);
       this.branch(from, otherwise);
       return;

@@ -122,8 +122,16 @@ export function writeAlu(frame: Frame, insn: Alu, known: Known): void {
 function writeAs(frame: Frame, { alu, bits, dst, src }: Alu): void {
   switch (alu) {
     case 'mov':
+      if ('reg' in src) {
+        frame.setLocal(dst, bits, frame.getLocal(src.reg, bits));
+        return;
+      }
       push(frame, src, bits);
       break;
+    case 'add':
+    case 'sub':
+      writeSum(frame, { alu, bits, dst, src });
+      return;
     case 'div':
     case 'mod':
     case 'sdiv':
@@ -137,6 +145,25 @@ function writeAs(frame: Frame, { alu, bits, dst, src }: Alu): void {
     }
   }
   setResult(frame, dst, bits);
+}
+
+type Sum = Pick<Alu, 'bits' | 'dst' | 'src'> & { readonly alu: 'add' | 'sub' };
+
+/** Numbers are put off (frame.ts), and so are those that were. */
+function writeSum(frame: Frame, { alu, bits, dst, src }: Sum): void {
+  const sign = alu === 'add' ? 1 : -1;
+  if ('imm' in src) {
+    if (frame.add(dst, sign * src.imm, bits)) return;
+    pushRegister(frame, dst, bits);
+    pushNumber(frame, src.imm, bits);
+    frame.code.op(`i${bits}.${alu}`);
+    setResult(frame, dst, bits);
+    return;
+  }
+  const mine = frame.getLocal(dst, bits);
+  const other = frame.getLocal(src.reg, bits);
+  frame.code.op(`i${bits}.${alu}`);
+  frame.setLocal(dst, bits, mine + sign * other);
 }
 
 type Division = Pick<Alu, 'bits' | 'dst' | 'src'> & { readonly alu: keyof typeof divisions };

@@ -62,10 +62,9 @@ export function writeHelper(
 export function writeDirect(
   frame: Frame,
   shared: Shared,
-  call: { helper: number; known: KnownMap | undefined; key: number | undefined },
+  { helper, known }: { helper: number; known: KnownMap | undefined },
 ): boolean {
   const { code } = frame;
-  const { helper, known, key } = call;
   switch (helper) {
     case helpers.get_smp_processor_id.id:
       code.i32(shared.scratch);
@@ -81,7 +80,7 @@ export function writeDirect(
       return true;
     case helpers.map_lookup_elem.id:
       if (known === undefined) return false;
-      writeLookup(frame, shared, { known, key });
+      writeLookup(frame, shared, known);
       return true;
     default: {
       const what = mapHelpers.get(helper);

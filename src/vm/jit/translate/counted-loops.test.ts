@@ -42,6 +42,23 @@ const loops: { name: string; text: string }[] = [
     text: 'r1 = 0\nl: r0 += 3\nif r0 == 99 goto o\nr1 += 1\nif r1 != 100 goto l\no: exit',
   },
   {
+    name: 'with another way out, that it never takes',
+    text: 'w1 = 90\nl: r0 += 3\nif r0 == 2 goto o\nw1 += -1\nif w1 != 0 goto l\no: exit',
+  },
+  {
+    name: 'with ways out of it and of the one around it',
+    text: `r1 = 0
+      l: r2 = 0
+      m: r0 += 1
+      if r0 == 333 goto o
+      if r0 & 64 goto n
+      r2 += 2
+      if r2 != 60 goto m
+      n: r1 += 1
+      if r1 != 20 goto l
+      o: exit`,
+  },
+  {
     name: 'with a counter that something else changes',
     text: 'r1 = 0\nl: r0 += 1\nif r0 == 5 goto p\nq: r1 += 1\nif r1 != 50 goto l\nexit\np: r1 = 10\ngoto q',
   },
@@ -78,5 +95,6 @@ test('counting from, by and to anything gives what the interpreter gives, or end
       // The generated code stops somewhat later.
       if (want !== 'budget') assert.equal(outcome(jit, text), want, text);
     }),
+    { numRuns: 400 },
   );
 });

@@ -1,7 +1,7 @@
 /**
  * Loops whose number of rounds is known when they are entered: a register counts from a constant by a constant, and
- * the test of it at the end of a round is the only way out. Such a loop is paid for at once, and its rounds have
- * nothing to count.
+ * is tested at the end of a round. Where that is the only way out, the loop is paid for when it is entered; where there
+ * are others, when it is left, by what the register says. Its rounds have nothing to count.
  */
 import type { Insn } from '../../../isa/insn.ts';
 import { written } from './functions.ts';
@@ -11,12 +11,24 @@ import type { RegisterInput } from './registers.ts';
 const BLOCKS_BACK = 8;
 /** More rounds than any verified loop has. */
 const MOST_ROUNDS = 2 ** 24;
+const LEAST = -(2 ** 31);
+const MOST = 2 ** 31 - 1;
 
 export interface CountedLoop {
   /** How often it goes back to its header. */
   readonly rounds: number;
   /** The block from which it does. */
   readonly latch: number;
+  /** Where it can be left before: how the rounds until then are told. */
+  readonly early: EarlyExits | undefined;
+}
+
+export interface EarlyExits {
+  readonly body: ReadonlySet<number>;
+  /** Holds `first` in the first round and `step` more in each other, until the latch. */
+  readonly register: number;
+  readonly first: number;
+  readonly step: number;
 }
 
 /** A number that an instruction of this width has. */
@@ -30,6 +42,9 @@ interface Counter {
   readonly limit: number;
   readonly bits: 32 | 64;
   readonly goesOn: (value: number, limit: number) => boolean;
+  /** The lowest value that it compares as the number that it is, and whether it has to be counted upwards. */
+  readonly least: number;
+  readonly rises: boolean;
 }
 
 /** The predecessors of each block. */
@@ -62,11 +77,12 @@ function counterOf(insn: Insn, jumps: boolean): Counter | undefined {
   const limit = insn.src.imm;
   const common = { register: insn.dst as number, limit, bits: insn.bits };
   if ((cond === 'ne' && jumps) || (cond === 'eq' && !jumps))
-    return { ...common, goesOn: (value) => value !== limit };
+    return { ...common, least: LEAST, rises: false, goesOn: (value) => value !== limit };
   if (limit < 0) return undefined;
-  if (jumps && (cond === 'lt' || cond === 'slt')) return { ...common, goesOn: (value) => value < limit };
-  if (!jumps && (cond === 'ge' || cond === 'sge')) return { ...common, goesOn: (value) => value < limit };
-  if (!jumps && (cond === 'gt' || cond === 'sgt')) return { ...common, goesOn: (value) => value <= limit };
+  const rising = { ...common, least: cond.startsWith('s') ? LEAST : 0, rises: true };
+  if (jumps ? cond === 'lt' || cond === 'slt' : cond === 'ge' || cond === 'sge')
+    return { ...rising, goesOn: (value) => value < limit };
+  if (!jumps && (cond === 'gt' || cond === 'sgt')) return { ...rising, goesOn: (value) => value <= limit };
   return undefined;
 }
 
@@ -96,13 +112,10 @@ class Finder {
     const [latch] = latches;
     if (latch === undefined || latches.length > 1) return undefined;
     const body = bodyOf(this.into, header, latch);
-    for (const node of body) {
-      const leaves = graph[node]!.length === 0 || graph[node]!.some((to) => !body.has(to));
-      if (leaves && node !== latch) return undefined;
-    }
     const successors = graph[latch]!;
+    if (successors.length !== 2 || successors.every((to) => body.has(to))) return undefined;
     const test = this.input.insnAt(this.slots(latch).at(-1)!)!;
-    const counter = successors.length === 2 ? counterOf(test, successors[0] === header) : undefined;
+    const counter = counterOf(test, successors[0] === header);
     if (counter === undefined) return undefined;
     const step = this.stepOf(counter.register, { body, latch, header });
     const first = this.constantBefore(header, counter.register, body);
@@ -112,22 +125,27 @@ class Finder {
     if (!plain && [step, first].some(({ value }) => value < 0)) return undefined;
     if (!plain && counter.limit < 0) return undefined;
     const rounds = countRounds(counter, first.value, step.value);
-    return rounds === undefined ? undefined : { rounds, latch };
+    if (rounds === undefined) return undefined;
+    const leavesEarly = [...body].some((node) => node !== latch && graph[node]!.some((to) => !body.has(to)));
+    if (!leavesEarly) return { rounds, latch, early: undefined };
+    if (step.at !== latch) return undefined;
+    const early = { body, register: counter.register, first: first.value, step: step.value };
+    return { rounds, latch, early };
   }
 
   /** What a round adds to the register, where that is all that happens to it. */
   private stepOf(
     register: number,
     { body, latch, header }: { body: ReadonlySet<number>; latch: number; header: number },
-  ): Constant | undefined {
-    let step: Constant | undefined;
+  ): (Constant & { readonly at: number }) | undefined {
+    let step: (Constant & { readonly at: number }) | undefined;
     for (const node of body) {
       for (const slot of this.slots(node)) {
         const insn = this.input.insnAt(slot)!;
         if (!clobbers(insn, register)) continue;
         if (step !== undefined || (node !== latch && node !== header)) return undefined;
         if (insn.op !== 'alu' || insn.alu !== 'add' || !('imm' in insn.src)) return undefined;
-        step = { value: insn.src.imm, bits: insn.bits };
+        step = { value: insn.src.imm, bits: insn.bits, at: node };
       }
     }
     return step;
@@ -161,7 +179,13 @@ class Finder {
 }
 
 /** How often the test after a step lets go on. */
-function countRounds({ limit, goesOn }: Counter, first: number, step: number): number | undefined {
+function countRounds(
+  { limit, goesOn, least, rises }: Counter,
+  first: number,
+  step: number,
+): number | undefined {
+  // The last value is beyond the limit, and has to be a number of 31 bits all the same.
+  if (first < least || (rises && (step <= 0 || limit + step > MOST))) return undefined;
   const most = Math.floor((limit - first) / step) + 1;
   if (!(most >= 0 && most <= MOST_ROUNDS)) return undefined;
   // Near the end, by trying: the last value before the limit, or the limit itself.

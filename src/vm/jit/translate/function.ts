@@ -26,12 +26,14 @@ import {
   writeSwap,
   writeSwapped,
 } from './alu.ts';
+import { BlockValues } from './block-values.ts';
 import { type CallPlan, helperUse, planAt } from './call-plan.ts';
 import { type Shared, writeDirect, writeFuelLoad, writeHelper, writeTailCall } from './calls.ts';
 import { type CountedLoop, findCountedLoops } from './counted-loops.ts';
 import { Frame } from './frame.ts';
 import { type BpfFunction, callTarget } from './functions.ts';
 import { FRAME, FUEL, helperImport, stops } from './layout.ts';
+import { writeArrayLookup, writeCpuOffsets, writeFound } from './lookup.ts';
 import { writeAtomic, writeLoad, writeStore } from './memory.ts';
 import {
   type Live,
@@ -70,6 +72,12 @@ export type SlotMap = readonly number[];
 const FILL_FROM = 128;
 /** How many blocks above the end of a loop are looked at for what a round costs. */
 const ROUND_DEPTH = 32;
+/** A counted loop of one block is written several times over where that is no more than so many instructions. */
+const MOST_COPIES = 8;
+const MOST_COPIED = 64;
+
+/** A register that nothing is known of. */
+const UNKNOWN_KEY = -1;
 
 /** Helpers that call functions of the program. */
 const CALLING_BACK: ReadonlySet<number> = new Set([helpers.loop.id, helpers.for_each_map_elem.id]);
@@ -96,8 +104,11 @@ class FunctionWriter {
   private outOfFuel: Label | undefined;
   private readonly loops: Local | undefined;
   private readonly registers: Registers;
+  private readonly values = new BlockValues();
   /** Loops that are paid for when they are entered, and how often they go back. */
   private readonly counted: ReadonlyMap<number, CountedLoop>;
+  /** Those that are paid for when they are left, by the blocks in them; with their headers. */
+  private readonly paidBehind = new Map<number, [number, CountedLoop][]>();
   readonly slotMap: number[] = [];
 
   constructor(input: FunctionInput) {
@@ -109,6 +120,13 @@ class FunctionWriter {
     for (const [register, local] of input.parameters) this.frame.parameter(register, local);
     if (bpf.usesFuel) this.fuel = code.local('fuel', 'i64');
     this.counted = bpf.usesFuel ? findCountedLoops(input.analysis) : new Map();
+    for (const one of this.counted) {
+      for (const node of one[1].early?.body ?? []) {
+        const list = this.paidBehind.get(node);
+        if (list === undefined) this.paidBehind.set(node, [one]);
+        else list.push(one);
+      }
+    }
     const mayGoto = bpf.blocks.some(({ end }) => input.program.insns[end - 1]?.op === 'mayGoto');
     if (mayGoto) this.loops = code.local('loops', 'i32');
   }
@@ -126,6 +144,8 @@ class FunctionWriter {
         if (!this.counted.has(to)) this.burn(this.roundCost(from, to), bpf.blocks[to]!.start);
       },
       entering: (header) => this.payAtOnce(header),
+      leaves: (from, to) => this.loopsLeft(from, to).length > 0,
+      leaving: (from, to) => this.payBehind(from, to),
     });
     if (this.fuel === undefined) return;
     code.end();
@@ -138,9 +158,40 @@ class FunctionWriter {
   /** A counted loop costs all its rounds when it is entered. */
   private payAtOnce(header: number): void {
     const loop = this.counted.get(header);
-    if (loop === undefined || loop.rounds === 0) return;
+    if (loop === undefined || loop.rounds === 0 || loop.early !== undefined) return;
     const cost = loop.rounds * this.roundCost(loop.latch, header);
     this.burn(cost, this.input.bpf.blocks[header]!.start);
+  }
+
+  /** Loops that are paid for when they are left, and are left by an edge; with their headers. */
+  private loopsLeft(from: number, to: number): [number, CountedLoop][] {
+    return (this.paidBehind.get(from) ?? []).filter(([, { early }]) => !early!.body.has(to));
+  }
+
+  /** Such a loop costs what its counter says, or all its rounds if it comes to the last of them. */
+  private payBehind(from: number, to: number): void {
+    const { code } = this.input;
+    for (const [header, { rounds, latch, early }] of this.loopsLeft(from, to)) {
+      const { body, register, first, step } = early!;
+      const cost = this.roundCost(latch, header);
+      const slot = this.input.bpf.blocks[header]!.start;
+      if (from === latch) {
+        this.burn(rounds * cost, slot);
+        continue;
+      }
+      const inside = this.input.bpf.graph[from]!.find((one) => body.has(one))!;
+      const paid = (): void => {
+        this.frame.getPrepared(register, (this.wideAt(inside) & (1 << register)) !== 0);
+        code.i32(first);
+        code.op('i32.sub');
+        code.i32(step);
+        code.op('i32.div_s');
+        code.op('i64.extend_i32_u');
+        code.i64(BigInt(cost));
+        code.op('i64.mul');
+      };
+      this.burnWhat(paid, slot);
+    }
   }
 
   private prologue(): void {
@@ -157,6 +208,8 @@ class FunctionWriter {
       writeFuelLoad(frame, shared);
       code.set(this.fuel);
     }
+    const maps = [...this.input.plans.values()].map(({ map }) => map);
+    writeCpuOffsets(frame, shared, maps);
     if (this.loops !== undefined) {
       code.i32(MAX_LOOPS);
       code.set(this.loops);
@@ -210,11 +263,16 @@ class FunctionWriter {
   }
 
   private burn(cost: number, slot: number): void {
+    this.burnWhat(() => this.input.code.i64(BigInt(cost)), slot);
+  }
+
+  /** Takes what `push` puts on the stack. */
+  private burnWhat(push: () => void, slot: number): void {
     const { code } = this.input;
     const { fuel } = this;
     if (fuel === undefined) return;
     code.get(fuel);
-    code.i64(BigInt(cost));
+    push();
     code.op('i64.sub');
     code.tee(fuel);
     code.i64(0n);
@@ -255,6 +313,7 @@ class FunctionWriter {
     const successors = bpf.graph[node]!;
     const [then, otherwise] = successors;
     frame.enter(registers.live[node]!, this.wideAt(node));
+    this.values.startBlock();
     const slots = slotsOf(analysis, node);
     const liveAfter: Live[] = [];
     const live = liveAtEnd(analysis, node, registers);
@@ -262,18 +321,22 @@ class FunctionWriter {
       liveAfter[i] = { ...live };
       stepBack(analysis, slots[i]!, live);
     }
-    let zero = registers.zero[node]! | (analysis.pointers?.[start] ?? 0);
+    const zeroAtStart = registers.zero[node]! | (analysis.pointers?.[start] ?? 0);
     let last: Insn | undefined;
-    let known: Known = { zero, zeroAfter: zero, upper: 0 };
-    slots.forEach((slot, i) => {
-      const insn = analysis.insnAt(slot)!;
-      const after = zeroAfter(analysis, slot, zero);
-      known = { zero, zeroAfter: after, upper: liveAfter[i]!.upper };
-      this.slotMap.push(code.size, slot);
-      if (!isIdle(insn, liveAfter[i]!.low)) this.insn(insn, slot, known);
-      zero = after;
-      last = insn;
-    });
+    let known: Known = { zero: zeroAtStart, zeroAfter: zeroAtStart, upper: 0 };
+    for (let copy = this.copiesOf(node, slots.length); copy > 0; copy--) {
+      let zero = zeroAtStart;
+      slots.forEach((slot, i) => {
+        const insn = analysis.insnAt(slot)!;
+        const after = zeroAfter(analysis, slot, zero);
+        known = { zero, zeroAfter: after, upper: liveAfter[i]!.upper };
+        this.slotMap.push(code.size, slot);
+        this.values.step(insn);
+        if (!isIdle(insn, liveAfter[i]!.low)) this.insn(insn, slot, known);
+        zero = after;
+        last = insn;
+      });
+    }
     if (last === undefined) {
       this.stop('nowhere', start);
       return { kind: 'none' };
@@ -281,9 +344,31 @@ class FunctionWriter {
     for (const to of successors) this.prepare(to);
     if (then === undefined) return { kind: 'none' };
     if (otherwise === undefined) return { kind: 'goto', to: then };
-    if (last.op === 'jmp') writeCondition(frame, last, known);
+    if (last.op === 'jmp') this.condition(last, known);
     else this.mayGoto(code);
     return { kind: 'if', then, otherwise };
+  }
+
+  /** Leaves on the stack whether a jump is taken. */
+  private condition(insn: Extract<Insn, { op: 'jmp' }>, known: Known): void {
+    const { cond, dst, src } = insn;
+    const found = 'imm' in src && src.imm === 0 ? this.values.foundIn(dst) : undefined;
+    if (found !== undefined && (cond === 'eq' || cond === 'ne')) writeFound(this.frame, found, cond === 'ne');
+    else writeCondition(this.frame, insn, known);
+  }
+
+  /**
+   * How often the instructions of a block are written: where it is a loop of its own that is known to go round so
+   * many times, or a multiple of it, nothing has to be tested in between.
+   */
+  private copiesOf(node: number, size: number): number {
+    const loop = this.counted.get(node);
+    if (loop === undefined || loop.latch !== node) return 1;
+    const rounds = loop.rounds + 1;
+    for (let copies = Math.min(MOST_COPIES, Math.floor(MOST_COPIED / size)); copies > 1; copies--) {
+      if (rounds % copies === 0) return copies;
+    }
+    return 1;
   }
 
   /** Leaves on the stack whether may_goto jumps: when its rounds are used up. */
@@ -407,7 +492,13 @@ class FunctionWriter {
       return;
     }
     const plan = planAt(this.input.plans, slot);
-    if (writeDirect(this.frame, shared, { helper: insn.imm, known: plan.map, key: plan.key })) return;
+    if (insn.imm === helpers.map_lookup_elem.id && plan.map?.array !== undefined) {
+      const { key } = plan;
+      const most = this.values.mostOf(key ?? UNKNOWN_KEY);
+      this.values.setFound(writeArrayLookup(this.frame, plan.map.array, { key, most }));
+      return;
+    }
+    if (writeDirect(this.frame, shared, { helper: insn.imm, known: plan.map })) return;
     const helper = helperCode(insn.imm);
     if (helper === undefined) throw new Bug(`a call of helper ${insn.imm} was not refused`);
     if (insn.imm === helpers.loop.id && plan.callback !== undefined) {

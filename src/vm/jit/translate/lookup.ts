@@ -7,6 +7,8 @@ import { mapHeader } from '../../../maps/layout.ts';
 import { ProgArrayMap } from '../../../maps/prog-array.ts';
 import type { BpfMap } from '../../../maps/types.ts';
 import { mapTypes } from '../../../uapi/map-types.ts';
+import type { Code, Local } from '../wasm/index.ts';
+import type { Found } from './block-values.ts';
 import type { Shared } from './calls.ts';
 import type { Frame } from './frame.ts';
 import { CPU } from './layout.ts';
@@ -21,7 +23,7 @@ export interface KnownMap {
   readonly targets: number | undefined;
 }
 
-interface ArrayLayout {
+export interface ArrayLayout {
   readonly maxEntries: number;
   readonly values: number;
   readonly stride: number;
@@ -47,51 +49,93 @@ export function mapLayout(map: BpfMap, view: DataView): Omit<KnownMap, 'index'> 
   };
 }
 
-/** The key is at r2, or in the register `key` where that is given; the address of the value, or 0, goes into r0. */
-export function writeLookup(
-  frame: Frame,
-  shared: Shared,
-  { known, key }: { known: KnownMap; key: number | undefined },
-): void {
+/** The key is at r2; the address of the value, or 0, goes into r0. */
+export function writeLookup(frame: Frame, shared: Shared, known: KnownMap): void {
   const { code } = frame;
-  const { index, array, map } = known;
-  if (array === undefined) {
-    if (hasMapFunction(map, 'lookup')) {
-      frame.get32(2);
-      code.call(shared.mapFunction('lookup', known));
-    } else {
-      code.i32(index);
-      frame.get32(2);
-      code.call(shared.imported('lookup'));
-    }
-    frame.set32(0);
-    return;
+  if (hasMapFunction(known.map, 'lookup')) {
+    frame.get32(2);
+    code.call(shared.mapFunction('lookup', known));
+  } else {
+    code.i32(known.index);
+    frame.get32(2);
+    code.call(shared.imported('lookup'));
   }
-  const element = frame.temporary('index', 'i32');
+  frame.set32(0);
+}
+
+/** The local that has how far the values of the running CPU are from those of the first. */
+const cpuOffset = (frame: Frame, cpuStride: number): Local => frame.temporary(`cpu${cpuStride}`, 'i32');
+
+/** Sets these locals for the lookups of a function: a run stays on its CPU. */
+export function writeCpuOffsets(frame: Frame, shared: Shared, maps: Iterable<KnownMap | undefined>): void {
+  const { code } = frame;
+  const strides = new Set([...maps].map((known) => known?.array?.cpuStride ?? 0));
+  strides.delete(0);
+  for (const stride of strides) {
+    code.i32(shared.scratch);
+    code.access('i32.load', CPU);
+    code.i32(stride);
+    code.op('i32.mul');
+    code.set(cpuOffset(frame, stride));
+  }
+}
+
+/**
+ * A lookup in an array. The key is at r2, or in the register `key` where that is given, and it is `most` at most; the
+ * address of the value, or 0, goes into r0.
+ */
+export function writeArrayLookup(
+  frame: Frame,
+  array: ArrayLayout,
+  { key, most }: { key: number | undefined; most: number },
+): Found {
+  const { code } = frame;
+  const { maxEntries: entries, stride, values, cpuStride } = array;
+  const index = frame.temporary('index', 'i32');
   if (key === undefined) {
     frame.get32(2);
     code.access('i32.load');
   } else {
     frame.get32(key);
   }
-  code.tee(element);
-  code.i32(array.maxEntries);
-  code.op('i32.lt_u');
-  code.if('i32');
-  code.get(element);
-  code.i32(array.stride);
-  code.op('i32.mul');
-  code.i32(array.values);
-  code.op('i32.add');
-  if (array.cpuStride !== 0) {
-    code.i32(shared.scratch);
-    code.access('i32.load', CPU);
-    code.i32(array.cpuStride);
+  code.set(index);
+  const address = (): void => {
+    code.get(index);
+    code.i32(stride);
     code.op('i32.mul');
+    code.i32(values);
     code.op('i32.add');
+    if (cpuStride === 0) return;
+    code.get(cpuOffset(frame, cpuStride));
+    code.op('i32.add');
+  };
+  if (most < entries) {
+    address();
+    frame.set32(0);
+    return 'always';
   }
+  writeIsBelow(code, index, entries);
+  code.if('i32');
+  address();
   code.else();
   code.i32(0);
   code.end();
   frame.set32(0);
+  return { index, entries };
+}
+
+function writeIsBelow(code: Code, index: Local, entries: number): void {
+  code.get(index);
+  code.i32(entries);
+  code.op('i32.lt_u');
+}
+
+/** Puts on the stack whether a lookup found something, or nothing: what a test of its result against 0 says. */
+export function writeFound({ code }: Frame, found: Found, wanted: boolean): void {
+  if (found === 'always') {
+    code.i32(wanted ? 1 : 0);
+    return;
+  }
+  writeIsBelow(code, found.index, found.entries);
+  if (!wanted) code.op('i32.eqz');
 }
