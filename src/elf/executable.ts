@@ -1,13 +1,12 @@
 /**
  * Functions of executables and shared objects (elf(5)), where user-space probes go: bytes in; names and offsets
- * in the file out. It reads the headers of sections and the two tables of symbols of ELF64 files of any
- * processor and leaves out the rest. Objects for BPF are elf.ts.
+ * in the file out. It reads the two tables of symbols and leaves out the rest. Objects for BPF are elf.ts.
  *
  * Hostile input: every offset is checked against the file, and the names that are read may together be a few
  * times as long as it and no more, so that the work is linear in it however they overlap.
  */
 import { Reader } from '../base/bytes.ts';
-import { SkepError } from '../base/errors.ts';
+import { badElf, checkHeader, readSections, type Section } from './executable-layout.ts';
 
 export interface ExecutableFunction {
   readonly name: string;
@@ -17,7 +16,6 @@ export interface ExecutableFunction {
   readonly global: boolean;
 }
 
-const sectionHeaderSize = 64;
 const symbolSize = 24;
 const SHT_SYMTAB = 2;
 const SHT_DYNSYM = 11;
@@ -26,16 +24,6 @@ const STB_LOCAL = 0;
 const SHN_LORESERVE = 0xff00;
 /** Names of C++ get long. Longer ones are no one's to ask for. */
 const maxName = 4096;
-
-const bad = (message: string): SkepError => new SkepError({ code: 'elf', message });
-
-interface Section {
-  readonly type: number;
-  readonly address: bigint;
-  readonly offset: number;
-  readonly size: number;
-  readonly link: number;
-}
 
 /**
  * The functions that a file defines and `wanted` asks for, by offset; one that both tables list comes once.
@@ -60,33 +48,6 @@ export function executableFunctions(
   return [...found.values()].sort((a, b) => Number(a.offset - b.offset));
 }
 
-function checkHeader(file: Reader): void {
-  if (file.length < 64 || file.u32(0) !== 0x464c457f) throw bad('it is no ELF file');
-  if (file.u8(4) !== 2 || file.u8(5) !== 1) throw bad('it is no little-endian ELF file of 64 bits');
-  const type = file.u16(16);
-  if (type !== 2 && type !== 3) throw bad('it is neither an executable nor a shared object');
-  if (file.u16(58) !== sectionHeaderSize && file.size64(40) !== 0) {
-    throw bad(`section headers of ${file.u16(58)} bytes, not ${sectionHeaderSize}`);
-  }
-}
-
-function readSections(file: Reader): Section[] {
-  const table = file.size64(40);
-  if (table === 0) return [];
-  const count = file.u16(60) || file.size64(table + 32);
-  if (count > (file.length - table) / sectionHeaderSize) throw bad(`${count} section headers do not fit`);
-  return Array.from({ length: count }, (_, i) => {
-    const at = table + i * sectionHeaderSize;
-    return {
-      type: file.u32(at + 4),
-      address: file.u64(at + 16),
-      offset: file.size64(at + 24),
-      size: file.size64(at + 32),
-      link: file.u32(at + 40),
-    };
-  });
-}
-
 interface TableAsked {
   readonly table: Section;
   readonly sections: readonly Section[];
@@ -100,7 +61,7 @@ function* readTable(
   { table, sections, wanted, budget }: TableAsked,
 ): Generator<ExecutableFunction, void> {
   const strings = sections[table.link];
-  if (strings === undefined) throw bad(`section ${table.link}, the names of symbols, is not there`);
+  if (strings === undefined) throw badElf(`section ${table.link}, the names of symbols, is not there`);
   const names = file.slice(strings.offset, strings.size);
   const symbols = new Reader(file.slice(table.offset, table.size), 'a table of symbols');
   for (let at = 0; at + symbolSize <= symbols.length; at += symbolSize) {
@@ -110,7 +71,7 @@ function* readTable(
     const section = sections[index];
     const name = nameAt(names, symbols.u32(at));
     budget.left -= name.length;
-    if (budget.left < 0) throw bad('the names of its symbols overlap');
+    if (budget.left < 0) throw badElf('the names of its symbols overlap');
     if (section === undefined || !wanted(name)) continue;
     // Symbols are addresses; probes want to know where that is in the file.
     const offset = symbols.u64(at + 8) - section.address + BigInt(section.offset);

@@ -1,3 +1,4 @@
 export * from './elf.ts';
 export * from './executable.ts';
+export * from './usdt.ts';
 export * from './write.ts';

@@ -212,6 +212,10 @@ export class Process implements System {
     throw new BpfError('ENOENT', binary, 'this kernel runs no executables that could be probed');
   }
 
+  binaryProbes(binary: string): never {
+    return this.binaryFunctions(binary);
+  }
+
   defineProbe(kind: 'kprobe' | 'uprobe', _definition: string): never {
     this.#alive('defineProbe');
     throw new BpfError('ENOENT', `${kind}_events`, 'this kernel has no machine code that could be probed');

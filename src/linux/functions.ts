@@ -5,9 +5,9 @@
 import { appendFileSync, readFileSync, statSync } from 'node:fs';
 import process from 'node:process';
 import { SkepError } from '../base/errors.ts';
-import { executableFunctions } from '../elf/index.ts';
+import { executableFunctions, usdtProbes } from '../elf/index.ts';
 import { BpfError } from '../uapi/errno.ts';
-import type { BinaryFunctions, KernelFunction } from '../uapi/seam.ts';
+import type { BinaryFunctions, BinaryProbes, KernelFunction } from '../uapi/seam.ts';
 import { fileError, isMissing, readIfThere, tracefs } from './targets.ts';
 
 /**
@@ -78,6 +78,19 @@ export function findBinary(name: string): string {
 
 /** @throws {SkepError} 'elf' where it is no executable or shared object of 64 bits */
 export function binaryFunctions(binary: string, wanted: (name: string) => boolean): BinaryFunctions {
+  return readBinary(binary, (bytes) => ({ functions: executableFunctions(bytes, wanted) }));
+}
+
+/** @throws {SkepError} 'elf' where it is no executable or shared object of 64 bits */
+export function binaryProbes(
+  binary: string,
+  wanted: (provider: string, name: string) => boolean,
+): BinaryProbes {
+  return readBinary(binary, (bytes) => usdtProbes(bytes, wanted));
+}
+
+/** What `read` makes of a file, and where that is. */
+function readBinary<T>(binary: string, read: (bytes: Uint8Array) => T): T & { path: string } {
   const path = findBinary(binary);
   let bytes: Uint8Array;
   try {
@@ -86,7 +99,7 @@ export function binaryFunctions(binary: string, wanted: (name: string) => boolea
     throw fileError(error, path);
   }
   try {
-    return { path, functions: executableFunctions(bytes, wanted) };
+    return { path, ...read(bytes) };
   } catch (error) {
     throw error instanceof SkepError ? error.at(path) : error;
   }

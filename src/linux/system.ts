@@ -8,6 +8,7 @@ import { type BpfAttr, type Cmd, commands } from '../uapi/commands.ts';
 import { BpfError, errnoName } from '../uapi/errno.ts';
 import type {
   BinaryFunctions,
+  BinaryProbes,
   KernelFunction,
   Mapping,
   PerfEventAttr,
@@ -15,7 +16,7 @@ import type {
   TargetKind,
   Watch,
 } from '../uapi/seam.ts';
-import { binaryFunctions, defineProbe, kernelFunctions } from './functions.ts';
+import { binaryFunctions, binaryProbes, defineProbe, kernelFunctions } from './functions.ts';
 import { bpfHint } from './hints.ts';
 import { readKernelConfig } from './kernel-config.ts';
 import { checked, type Libc, openLibc } from './libc.ts';
@@ -137,6 +138,10 @@ export class LinuxSystem implements System {
 
   binaryFunctions(binary: string, wanted: (name: string) => boolean): BinaryFunctions {
     return binaryFunctions(binary, wanted);
+  }
+
+  binaryProbes(binary: string, wanted: (provider: string, name: string) => boolean): BinaryProbes {
+    return binaryProbes(binary, wanted);
   }
 
   defineProbe(kind: 'kprobe' | 'uprobe', definition: string): void {

@@ -96,6 +96,16 @@ export const attachKinds = {
     config: 'CONFIG_UPROBES',
     label: 'absent',
   },
+  usdt: {
+    sections: ['usdt/BINARY:PROVIDER:NAME', 'usdt.s/…'],
+    options: 'binary, usdt (PROVIDER:NAME), pid',
+    link: 'perf_event',
+    since: [4, 17],
+    linkSince: [5, 15],
+    without: 'PERF_EVENT_IOC_SET_BPF; arguments only of executables that are not moved',
+    config: 'CONFIG_UPROBE_EVENTS',
+    label: 'absent',
+  },
   tracing: {
     sections: ['fentry/FUNCTION', 'fexit/FUNCTION', 'fmod_ret/FUNCTION', 'tp_btf/NAME'],
     options: 'none: the function is chosen when the program is loaded',

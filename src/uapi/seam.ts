@@ -53,6 +53,33 @@ export interface BinaryFunctions {
   readonly functions: readonly { readonly name: string; readonly offset: bigint; readonly global: boolean }[];
 }
 
+/** Processors whose registers user space has to know. */
+export type BinaryMachine = 'x64' | 'arm64';
+
+/** A probe that an executable or shared object carries itself (USDT), at one of its places in the code. */
+export interface BinaryProbe {
+  readonly provider: string;
+  readonly name: string;
+  /** Of its instruction, in the file. */
+  readonly offset: bigint;
+  /** Of its instruction in memory, where the file is loaded at the addresses that it names. */
+  readonly address: bigint;
+  /** In the file, of a counter of those who listen; 0 where it has none. */
+  readonly semaphore: bigint;
+  /** Where its arguments are, as the assembler has them: '-4@%edi 8@-8(%rbp)'. */
+  readonly args: string;
+}
+
+export interface BinaryProbes {
+  /** The file that a bare name was found to be. */
+  readonly path: string;
+  /** Undefined for one that nobody here knows. */
+  readonly machine: BinaryMachine | undefined;
+  /** Whether it is loaded at the addresses that it names. */
+  readonly isFixed: boolean;
+  readonly probes: readonly BinaryProbe[];
+}
+
 /**
  * A mapping of an object's memory. `bytes` is that memory itself, not a copy; take it anew after every call
  * to the kernel, which may have moved it. It is empty after `unmap`.
@@ -85,6 +112,12 @@ export interface AttachHost {
    * @throws {SkepError} where it is no ELF file
    */
   binaryFunctions(binary: string, wanted: (name: string) => boolean): BinaryFunctions;
+  /**
+   * Probes that a file carries (USDT), by provider and name; the file as for `binaryFunctions`.
+   * @throws {BpfError} ENOENT where there is no such file
+   * @throws {SkepError} where it is no ELF file
+   */
+  binaryProbes(binary: string, wanted: (provider: string, name: string) => boolean): BinaryProbes;
   /** Adds a line to kprobe_events or uprobe_events of tracefs, or takes one away ('-:group/name'). */
   defineProbe(kind: 'kprobe' | 'uprobe', definition: string): void;
 }

@@ -26,7 +26,7 @@ const alreadyGone: ReadonlySet<string> = new Set(['ENODEV', 'ENOENT', 'ESRCH', '
 export class Link extends Handle {
   readonly #others: readonly number[];
   readonly #remember: (() => void) | undefined;
-  readonly #after: (() => void) | undefined;
+  #after: (() => void) | undefined;
   #legacy: Legacy | undefined;
 
   /** Made by `Program.attach` and `Kernel`: takes over the fds. */
@@ -100,11 +100,13 @@ export class Link extends Handle {
       throw new SkepError({
         code: 'no-link',
         where: this.what,
-        message: `it is ${this.#others.length + 1} links, one for each CPU, and a pin is one`,
-        hint: 'attach to one CPU at a time',
+        message: `it is ${this.#others.length + 1} links, one for each CPU or place, and a pin is one`,
+        hint: 'attach to one at a time',
       });
     }
     super.pin(path);
+    // What it is attached with is wanted for as long as the pin is there.
+    this.#after = undefined;
   }
 
   /**

@@ -27,6 +27,7 @@ import { Modules } from './modules.ts';
 import { mapFromFd } from './open.ts';
 import { Program } from './program.ts';
 import { layOutStructOps, StructOps, type StructOpsLayout } from './struct-ops.ts';
+import { UsdtSpecs } from './usdt-specs.ts';
 import { Variable } from './variable.ts';
 
 export interface LoadOptions {
@@ -264,10 +265,11 @@ class Loading {
   }
 
   #loadPrograms(context: LoadContext): void {
+    const usdt = UsdtSpecs.of(this.#system, this.#maps);
     for (const [name, spec] of Object.entries(this.#spec.programs)) {
       if (!this.#isWanted(spec)) continue;
       const { fd, log } = loadProgram(spec, context);
-      const program = new Program(this.#system, fd, { ...spec, name, type: spec.progType, log });
+      const program = new Program(this.#system, fd, { ...spec, name, type: spec.progType, log, usdt });
       this.made.push(program);
       this.#programs[name] = program;
     }

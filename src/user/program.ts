@@ -8,6 +8,7 @@ import type { System } from '../uapi/seam.ts';
 import { type AttachOptions, attachProgram } from './attach/index.ts';
 import { Handle } from './handle.ts';
 import { Link } from './link.ts';
+import type { UsdtSpecs } from './usdt-specs.ts';
 
 /** Room in the output buffer beyond the input: what a program may add to a packet's head and tail. */
 const growth = 4096;
@@ -70,6 +71,7 @@ export interface ProgramFacts {
   readonly expectedAttachType?: number | undefined;
   readonly attachTo?: string | undefined;
   readonly log?: string | undefined;
+  readonly usdt?: UsdtSpecs | undefined;
 }
 
 export class Program extends Handle {
@@ -82,6 +84,8 @@ export class Program extends Handle {
   readonly expectedAttachType: number;
   /** What its ELF section says to attach to: 'raw_syscalls/sys_enter'. */
   readonly attachTo: string | undefined;
+  /** Where it looks for the arguments of USDT probes; undefined for one that does not. */
+  readonly usdt: UsdtSpecs | undefined;
   readonly #links = new Set<Link>();
   /** What the verifier said, where `load()` was asked for a log. */
   readonly log: string;
@@ -94,6 +98,7 @@ export class Program extends Handle {
     this.section = facts.section ?? '';
     this.expectedAttachType = facts.expectedAttachType ?? 0;
     this.attachTo = facts.attachTo;
+    this.usdt = facts.usdt;
     this.log = facts.log ?? '';
   }
 

@@ -278,6 +278,11 @@ const hostRows: readonly Row<Links>[] = [
     call: ({ s }) => s.binaryFunctions('/nonexistent', () => true),
     want: 'ENOENT',
   },
+  {
+    name: 'no such executable with probes',
+    call: ({ s }) => s.binaryProbes('/nonexistent', () => true),
+    want: 'ENOENT',
+  },
   { name: 'functions that nobody wants', call: ({ s }) => s.kernelFunctions(() => false), want: 'ok' },
   { name: 'ioctl of no fd', call: ({ s }) => s.ioctl(999, 0x2400, 0), want: 'EBADF' },
   { name: 'ioctl of a map', call: ({ s, map }) => s.ioctl(map, 0x2400, 0), want: 'ENOTTY' },

@@ -54,6 +54,7 @@ export class Actor implements TestProcess {
   kernelFunctions: System['kernelFunctions'] = (wanted) => this.#system.kernelFunctions(wanted);
   binaryFunctions: System['binaryFunctions'] = (binary, wanted) =>
     this.#system.binaryFunctions(binary, wanted);
+  binaryProbes: System['binaryProbes'] = (binary, wanted) => this.#system.binaryProbes(binary, wanted);
   defineProbe: System['defineProbe'] = (kind, definition) => this.#system.defineProbe(kind, definition);
   read = (fd: number, buffer: Uint8Array): number => this.#system.read(fd, buffer);
   wait: System['wait'] = (fds, options) => this.#system.wait(fds, options);

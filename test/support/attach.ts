@@ -20,7 +20,7 @@ import {
 } from '../../src/user/index.ts';
 import { libcFunctions } from './linux-sandbox.ts';
 
-const object = new URL('../../fixtures/objects/attach.bpf.o', import.meta.url);
+const objects = new URL('../../fixtures/objects/', import.meta.url);
 
 export interface Loaded {
   readonly collection: Collection;
@@ -29,16 +29,17 @@ export interface Loaded {
   hits(): bigint;
 }
 
-/** Loads the program `on_NAME` alone; what its section names is another where `attachTo` says so. */
+/** Loads the program `on_NAME` of an object alone; what its section names is another where `attachTo` says so. */
 export function loadOnly(
   name: string,
   {
     kernel = new LinuxKernel(),
     attachTo,
     targets,
-  }: { kernel?: KernelHandle; attachTo?: string; targets?: Record<string, Program> } = {},
+    object = 'attach',
+  }: { kernel?: KernelHandle; attachTo?: string; targets?: Record<string, Program>; object?: string } = {},
 ): Loaded {
-  const spec = openObject(readFileSync(object));
+  const spec = openObject(readFileSync(new URL(`${object}.bpf.o`, objects)));
   for (const program of Object.values(spec.programs)) {
     program.autoload = program.name === `on_${name}`;
     if (attachTo !== undefined && program.autoload) program.attachTo = attachTo;

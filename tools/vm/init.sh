@@ -5,8 +5,6 @@
 export PATH=/usr/bin:/bin HOME=/root TMPDIR=/tmp NO_COLOR=1
 # Tests may change this machine as they like.
 export SKEP_VM=1
-# What one process of Node compiles, the next one need not.
-export NODE_COMPILE_CACHE=/tmp/compiled
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev

@@ -33,4 +33,5 @@ export const readByTests: readonly { readonly folder: string; readonly wanted: R
   { folder: 'examples', wanted: /\.o$/ },
   { folder: 'examples/captures', wanted: /\.pcap$/ },
   { folder: 'fixtures/objects', wanted: /\.o$/ },
+  { folder: 'fixtures/usdt', wanted: /\.so$/ },
 ];

@@ -73,6 +73,21 @@ class Recorder {
       path: `/lib/${path}`,
       functions: ['malloc', 'free'].filter(wanted).map((name) => ({ name, offset: 0x100n, global: true })),
     }),
+    binaryProbes: (path: string, wanted: (provider: string, name: string) => boolean) => ({
+      path: `/lib/${path}`,
+      machine: undefined,
+      isFixed: false,
+      probes: [1n, 2n]
+        .map((place) => ({
+          provider: 'toy',
+          name: 'twice',
+          offset: place,
+          address: place,
+          semaphore: 8n,
+          args: '',
+        }))
+        .filter(({ provider, name }) => wanted(provider, name)),
+    }),
     defineProbe: (...call: unknown[]): void => {
       this.calls.push(['defineProbe', ...call]);
     },
@@ -206,6 +221,16 @@ describe('what the kernel is asked', () => {
           uprobeMultiFlags: 1,
           uprobeMultiPid: 12,
         }),
+      ],
+    },
+    {
+      section: 'usdt/libc.so.6:toy:twice',
+      want: [
+        ['resolveTarget', 'pmu', 'uprobe'],
+        event(6, { config: 8n << 32n, config1: '/lib/libc.so.6', config2: 1n }),
+        perfLink(11),
+        event(6, { config: 8n << 32n, config1: '/lib/libc.so.6', config2: 2n }),
+        perfLink(13),
       ],
     },
     {
@@ -423,7 +448,12 @@ describe('what is missing or not there', () => {
     { section: 'ksyscall/nosuch', want: /no function of a system call 'nosuch'/ },
     { section: 'uprobe', want: /which executable to attach to/ },
     { section: 'uprobe/libc.so.6:calloc', want: /\/lib\/libc\.so\.6 has no function 'calloc'/ },
-    { section: 'usdt/libc.so.6:libc:setjmp', want: /USDT probes are not supported \(probe the function/ },
+    { section: 'usdt', want: /which executable to attach to/ },
+    { section: 'usdt', options: { binary: 'libc.so.6' }, want: /which probe to attach to/ },
+    {
+      section: 'usdt/libc.so.6:toy:nosuch',
+      want: /\/lib\/libc\.so\.6 has no probe 'toy:nosuch' \(readelf -n/,
+    },
     { section: 'perf_event', want: /which event to attach to/ },
     { section: 'xdp', want: /which device to attach to/ },
     { section: 'tc', options: { device }, want: /which way packets go/ },

@@ -10,17 +10,11 @@ import type { System } from '../../uapi/seam.ts';
 import { explain } from './missing.ts';
 import { attachPerfEvent, attachTracepoint } from './perf.ts';
 import { attachCgroup, attachNetfilter, attachNetns, attachSocket, attachSockmap } from './places.ts';
-import {
-  attachKprobe,
-  attachKprobeMulti,
-  attachUprobe,
-  attachUprobeMulti,
-  multiProbes,
-  refuseUsdt,
-} from './probes.ts';
+import { attachKprobe, attachKprobeMulti, attachUprobe, attachUprobeMulti, multiProbes } from './probes.ts';
 import { attachInChain, attachTc } from './tc.ts';
 import { attachIterator, attachRawTracepoint, attachTraced } from './tracing.ts';
 import type { Attachable, Attaching, Attachment, AttachOptions } from './types.ts';
+import { attachUsdt } from './usdt.ts';
 import { attachXdp } from './xdp.ts';
 
 export type { Attachable, Attachment, AttachOptions, Legacy, NetfilterHook, SampledEvent } from './types.ts';
@@ -34,6 +28,7 @@ const attachers: Readonly<Record<AttachKindName, (attaching: Attaching) => Attac
   uprobe: attachUprobe,
   uprobe_multi: attachUprobeMulti,
   uprobe_session: attachUprobeMulti,
+  usdt: attachUsdt,
   tracing: attachTraced,
   lsm: attachTraced,
   ext: attachTraced,
@@ -82,9 +77,7 @@ export function attachKind(program: Attachable, options: AttachOptions = {}): At
     case 'kprobe': {
       const multi = multiProbes.get(expectedAttachType);
       if (multi !== undefined) return multi;
-      const isUser =
-        program.section === '' ? options.binary !== undefined : /^u(ret)?probe|^usdt/.test(program.section);
-      return isUser ? 'uprobe' : 'kprobe';
+      return probeKind(program.section, options);
     }
     case 'sched_cls': {
       const name = attachTypeName(
@@ -102,6 +95,13 @@ export function attachKind(program: Attachable, options: AttachOptions = {}): At
   }
 }
 
+/** What a program on one probe is on: what its section says, or else the options. */
+function probeKind(section: string, { binary, usdt }: AttachOptions): AttachKindName {
+  if (section === '') return usdt !== undefined ? 'usdt' : binary !== undefined ? 'uprobe' : 'kprobe';
+  if (/^usdt/.test(section)) return 'usdt';
+  return /^u(ret)?probe/.test(section) ? 'uprobe' : 'kprobe';
+}
+
 /**
  * Attaches a program.
  * @throws {SkepError} 'attach' where the type does not attach, or the target is not named
@@ -113,7 +113,6 @@ export function attachProgram(system: System, program: Attachable, options: Atta
   if (kind === undefined) throw notAttached(program);
   const attachType = attachTypeOf(program, options);
   const attaching: Attaching = { system, program, options, attachType };
-  if (kind === 'uprobe' && program.section.startsWith('usdt')) refuseUsdt(attaching);
   try {
     return attachers[kind](attaching);
   } catch (error) {

@@ -38,25 +38,31 @@ function hasPerfLinks(system: System): boolean {
   return has;
 }
 
+/** An event to put a program on, and what bpf_get_attach_cookie() says there. */
+export interface Place {
+  readonly event: PerfEventAttr;
+  readonly cookie?: bigint | undefined;
+}
+
 /**
  * Opens events and puts the program on each.
  * @throws {BpfError} as perf_event_open(2) and BPF_LINK_CREATE
  */
-export function attachToEvents(attaching: Attaching, events: readonly PerfEventAttr[]): Attachment {
+export function attachToEvents(attaching: Attaching, places: readonly Place[]): Attachment {
   const { system, program, options } = attaching;
   const legacy = options.legacy === true || !hasPerfLinks(system);
-  if (legacy && options.cookie !== undefined) {
+  if (legacy && places.some(({ cookie }) => cookie !== undefined)) {
     throw cannot(program, 'a cookie needs a link', 'Linux 5.15 has links of perf events');
   }
   return holding(system, (hold) => {
     const fds: number[] = [];
-    for (const [i, event] of events.entries()) {
+    for (const [i, place] of places.entries()) {
       try {
-        fds.push(hold(legacy ? byIoctl(attaching, event) : byLink(attaching, event)));
+        fds.push(hold(legacy ? byIoctl(attaching, place.event) : byLink(attaching, place)));
       } catch (error) {
         // A CPU that is possible may be offline; the last one that is left must do.
         const isOffline = error instanceof BpfError && error.errno === 'ENODEV';
-        if (!isOffline || fds.length + events.length - i === 1) throw error;
+        if (!isOffline || fds.length + places.length - i === 1) throw error;
       }
     }
     const [fd, ...others] = fds as [number, ...number[]];
@@ -64,13 +70,13 @@ export function attachToEvents(attaching: Attaching, events: readonly PerfEventA
   });
 }
 
-function byLink({ system, program, options }: Attaching, attr: PerfEventAttr): number {
-  return using(system, system.perfEventOpen(attr), (event) =>
+function byLink({ system, program, options }: Attaching, { event, cookie }: Place): number {
+  return using(system, system.perfEventOpen(event), (targetFd) =>
     system.bpf('linkCreate', {
       progFd: program.fd,
-      targetFd: event,
+      targetFd,
       attachType: attachTypes.perf_event.id,
-      bpfCookie: options.cookie,
+      bpfCookie: cookie,
       flags: options.flags,
     }),
   );
@@ -90,7 +96,8 @@ export function attachTracepoint(attaching: Attaching): Attachment {
     name: 'tracepoint',
     example: "{ tracepoint: 'raw_syscalls/sys_enter' }",
   });
-  return attachToEvents(attaching, [tracepointEvent(attaching.system, name)]);
+  const { cookie } = attaching.options;
+  return attachToEvents(attaching, [{ event: tracepointEvent(attaching.system, name), cookie }]);
 }
 
 /** The event of a tracepoint. Programs on it run on every CPU, whichever it was opened for. */
@@ -119,7 +126,7 @@ export function attachPerfEvent(attaching: Attaching): Attachment {
     options.cpu !== undefined ? [options.cpu] : options.pid !== undefined ? [-1] : everyCpu(system);
   return attachToEvents(
     attaching,
-    cpus.map((cpu) => ({ ...attr, cpu })),
+    cpus.map((cpu) => ({ event: { ...attr, cpu }, cookie: options.cookie })),
   );
 }
 

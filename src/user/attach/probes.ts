@@ -1,7 +1,7 @@
 /**
  * Probes on functions: of the kernel (kprobes) and of executables and libraries (uprobes), one at a time as perf
  * events or many by one link. Kernels before 4.17 have no such source of events; there the probe is defined in
- * tracefs first, as a tracepoint. Probes that programs carry themselves (USDT) are left out.
+ * tracefs first, as a tracepoint. Probes that programs carry themselves (USDT) are in usdt.ts.
  */
 import { type AttachKindName, attachKinds } from '../../uapi/attach-kinds.ts';
 import { attachTypes } from '../../uapi/attach-types.ts';
@@ -95,7 +95,7 @@ function attachProbe(attaching: Attaching, probe: Probe): Attachment {
     ...target(probe.kind === 'uprobe' ? options.pid : undefined),
   };
   try {
-    return attachToEvents(attaching, [event]);
+    return attachToEvents(attaching, [{ event, cookie: options.cookie }]);
   } catch (error) {
     throw probe.kind === 'kprobe' ? unknownFunction(probe.place, error) : error;
   }
@@ -114,10 +114,10 @@ function unknownFunction(name: string, error: unknown): unknown {
 }
 
 /** Of a process, wherever it runs, or of all, for which any CPU stands. */
-const target = (pid: number | undefined): { pid: number; cpu: number } =>
+export const target = (pid: number | undefined): { pid: number; cpu: number } =>
   pid === undefined ? { pid: -1, cpu: 0 } : { pid, cpu: -1 };
 
-function sourceOfEvents(system: System, kind: Probe['kind']): number | undefined {
+export function sourceOfEvents(system: System, kind: Probe['kind']): number | undefined {
   try {
     return system.resolveTarget('pmu', kind);
   } catch (error) {
@@ -141,7 +141,7 @@ function attachByTracefs(attaching: Attaching, { kind, place, offset }: Probe): 
       ...tracepointEvent(system, name),
       ...target(kind === 'uprobe' ? options.pid : undefined),
     };
-    made = attachToEvents(attaching, [event]);
+    made = attachToEvents(attaching, [{ event, cookie: options.cookie }]);
   } catch (error) {
     forget();
     throw error;
@@ -277,15 +277,6 @@ export function attachUprobeMulti(attaching: Attaching): Attachment {
       ...cookies(attaching, offsets.length, 'uprobeMultiCookies'),
     }),
   };
-}
-
-/** What SEC("usdt/…") asks for needs the notes of an executable and code of libbpf's in the program. */
-export function refuseUsdt({ program }: Attaching): never {
-  throw cannot(
-    program,
-    'USDT probes are not supported',
-    'probe the function around it: SEC("uprobe/BINARY:FUNCTION")',
-  );
 }
 
 /** The attach types of probes on many functions. */

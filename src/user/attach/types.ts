@@ -5,6 +5,7 @@
 import { SkepError } from '../../base/errors.ts';
 import type { AttachTypeName } from '../../uapi/attach-types.ts';
 import type { System } from '../../uapi/seam.ts';
+import type { UsdtSpecs } from '../usdt-specs.ts';
 
 /** What has an fd: a map, a program, a link. */
 interface HasFd {
@@ -54,13 +55,15 @@ export interface AttachOptions {
   readonly binary?: string | undefined;
   /** Probes of user space: where in the file, or how far behind the function's start. */
   readonly offset?: number | bigint | undefined;
+  /** Probes that programs carry themselves: which, as 'provider:name'. */
+  readonly usdt?: string | undefined;
   /** Probes of user space, events and iterators over tasks: of this process alone. */
   readonly pid?: number | undefined;
   /** Events: on this CPU alone. Default: all. */
   readonly cpu?: number | undefined;
   /** Perf event programs: the event. */
   readonly event?: SampledEvent | undefined;
-  /** What bpf_get_attach_cookie() returns. */
+  /** What bpf_get_attach_cookie() returns, or bpf_usdt_cookie(). */
   readonly cookie?: bigint | undefined;
   /** The path of a cgroup: to attach to, or for an iterator to start at. */
   readonly cgroup?: string | undefined;
@@ -96,6 +99,8 @@ export interface Attachable {
   readonly section: string;
   readonly expectedAttachType: number;
   readonly attachTo: string | undefined;
+  /** Where it looks for the arguments of probes that programs carry themselves. */
+  readonly usdt?: UsdtSpecs | undefined;
 }
 
 /** One attachment in the making. */
