@@ -32,6 +32,11 @@ export interface KernelOptions {
    */
   readonly fuel?: number;
   /**
+   * Whether a program that has run a thousand times is optimised at once, and not when the JavaScript engine gets round
+   * to it; true by default. It changes no result.
+   */
+  readonly warmUp?: boolean;
+  /**
    * Raw BTF of the kernel that it is to be for its programs: what CO-RE is resolved against, and how its tasks are laid
    * out. By default its own, which is small.
    */
@@ -75,6 +80,7 @@ export class EmbeddedKernel {
       memoryLimit: options.memoryLimit,
       engine: options.engine ?? jit,
       fuel: options.fuel,
+      warmUp: options.warmUp ?? true,
       btf: options.btf,
     });
     this.bpffs = this.#state.bpffs;

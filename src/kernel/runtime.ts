@@ -33,6 +33,7 @@ export interface RuntimeParts {
   readonly programs: Registry<ProgObject>;
   readonly cpus: number;
   readonly fuel: number | undefined;
+  readonly warmUp: boolean;
 }
 
 export class KernelRuntime implements Runtime {
@@ -60,6 +61,10 @@ export class KernelRuntime implements Runtime {
 
   get fuel(): number | undefined {
     return this.#parts.fuel;
+  }
+
+  get warmUp(): boolean {
+    return this.#parts.warmUp;
   }
 
   get cpus(): number {

@@ -26,6 +26,7 @@ export interface StateOptions {
   readonly memoryLimit: number | undefined;
   readonly engine: Engine;
   readonly fuel: number | undefined;
+  readonly warmUp: boolean;
   /** Raw BTF of the kernel; its own small one by default. */
   readonly btf: Uint8Array | undefined;
 }
@@ -63,6 +64,7 @@ export class KernelState {
       programs: this.programs,
       cpus: options.cpus,
       fuel: options.fuel,
+      warmUp: options.warmUp,
     });
     this.devices = new Devices(this.runtime);
     this.tracepoints = new Tracepoints(this.runtime);

@@ -67,6 +67,8 @@ export interface Runtime {
   progAt(map: BpfMap, index: number): Executable | undefined;
   /** Instructions that a run may take where its context does not say; Infinity leaves out the counting. */
   readonly fuel?: number | undefined;
+  /** Whether programs that run often are to be fast soon (jit/warm-up.ts); they are where it does not say. */
+  readonly warmUp?: boolean | undefined;
   /** Appends a line (without its newline) to the trace pipe. */
   trace(message: string): void;
 }

@@ -50,6 +50,8 @@ export interface Translation {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Whether a WebAssembly implementation takes functions of this size. */
   readonly fits: boolean;
+  /** Bytes of the program's own function. */
+  readonly mainBytes: number;
   /** The helpers that it imports, by their code (helpers/table.ts). */
   readonly helpersCalled: readonly number[];
   /** Where in a function's code each instruction starts. */
@@ -155,7 +157,15 @@ export function translate(program: RunnableProgram, place: Place): Translation {
     codes.every(({ size }) => size + LOCALS_BYTES <= MOST_FUNCTION_BYTES) &&
     functions.every(({ shape, blocks }) => shape.reducible || blocks.length < MOST_TABLE_LABELS);
   const slotsOf = (code: Code): SlotMap => slotMaps[codes.indexOf(code)] ?? [];
-  return { module, bytes, fits, helpersCalled, slotsOf, slotAt: slotFinder(slotMaps, starts) };
+  return {
+    module,
+    bytes,
+    fits,
+    mainBytes: main.code.size,
+    helpersCalled,
+    slotsOf,
+    slotAt: slotFinder(slotMaps, starts),
+  };
 }
 
 /** The codes of the helpers that a program calls: each import costs V8 some microseconds, called or not. */

@@ -1,0 +1,73 @@
+/** Warming up changes nothing that a program, or who runs it, could see. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { TestRuntime } from '../../../test/support/runtime.ts';
+import { assemble } from '../../asm/index.ts';
+import { jit } from '../index.ts';
+import { emptyRuns, RUNS_OBSERVED } from './warm-up.ts';
+
+/** Counts its runs in a value and returns how many these were, less one while its tail call fails. */
+function counter(runtime: TestRuntime) {
+  const value = runtime.map('array', { maxEntries: 1 });
+  const jumps = runtime.map('prog_array', { maxEntries: 1 });
+  return runtime.load(
+    jit,
+    assemble(`*(u32 *)(r10 - 4) = 0
+      r6 = r1
+      r1 = ${value.address} ll
+      r2 = r10
+      r2 += -4
+      call 1
+      if r0 == 0 goto out
+      r7 = *(u64 *)(r0 + 0)
+      r7 += 1
+      *(u64 *)(r0 + 0) = r7
+      r1 = r6
+      r2 = ${jumps.address} ll
+      r3 = 0
+      call 12
+      r0 = r7
+      out: exit`),
+  );
+}
+
+const cases: { name: string; repeats: number[] }[] = [
+  { name: 'one by one', repeats: Array(RUNS_OBSERVED + 3).fill(1) },
+  { name: 'all at once', repeats: [3 * RUNS_OBSERVED] },
+  { name: 'up to the last that is observed', repeats: [RUNS_OBSERVED, 1] },
+  { name: 'over it', repeats: [RUNS_OBSERVED - 1, 2, 5] },
+];
+
+for (const { name, repeats } of cases) {
+  test(`${name}: every run counts, and none is added`, () => {
+    const program = counter(new TestRuntime());
+    let runs = 0;
+    for (const repeat of repeats) {
+      runs += repeat;
+      assert.equal(program.run({ ctx: 0, repeat, budget: 100 }), BigInt(runs));
+    }
+  });
+}
+
+test('a run that is stopped while it is observed is none the worse for it', () => {
+  const runtime = new TestRuntime();
+  const program = runtime.load(jit, assemble('r0 = 100\nl: r0 -= 1\nif r0 != 0 goto l\nexit'));
+  for (let run = 0; run < 2; run++) {
+    assert.throws(() => program.run({ ctx: 0, repeat: RUNS_OBSERVED, budget: 10 }), { code: 'budget' });
+    assert.equal(program.run({ ctx: 0, repeat: 2 }), 0n);
+  }
+});
+
+test('a program that runs inside another is left cold', () => {
+  const runtime = new TestRuntime();
+  const inner = counter(runtime);
+  runtime.ktimeNs = () => inner.run({ ctx: 0, repeat: 2 * RUNS_OBSERVED });
+  const outer = runtime.load(jit, assemble('call 5\nr6 = r0\ncall 5\nr0 += r6\nexit'));
+  assert.equal(outer.run({ ctx: 0 }), BigInt(6 * RUNS_OBSERVED));
+});
+
+test('empty runs: fewer for larger functions, and never without bound', () => {
+  assert.ok(emptyRuns(1) <= 40_000);
+  assert.ok(emptyRuns(1000) > emptyRuns(2000));
+  assert.equal(emptyRuns(7_000_000), 2);
+});
