@@ -4,11 +4,10 @@
  * the running kernel's maps and ring buffers beside libbpf, for docs/performance-linux.md, `-- btf` reading types and
  * opening objects beside libbpf.
  */
-import { writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { measureSuite } from './measure.ts';
 import { micro } from './micro.ts';
 import { report, table } from './report.ts';
+import { writeSuite } from './section.ts';
 import { EMPTY, suitePrograms } from './suite.ts';
 
 const args = process.argv.slice(2);
@@ -16,6 +15,8 @@ if (args[0] === 'micro') {
   await micro(args.slice(1));
 } else if (args[0] === 'btf') {
   (await import('./btf.ts')).btf();
+} else if (args[0] === 'warm-up') {
+  await (await import('./warm-up.ts')).warmUp();
 } else if (args[0] === 'linux') {
   await (await import('./linux.ts')).linux();
 } else {
@@ -29,7 +30,5 @@ if (args[0] === 'micro') {
   const some = all.filter(({ name }) => name === EMPTY || args.includes(name));
   const results = await measureSuite(args.length === 0 ? all : some, (text) => console.error(text));
   console.log(table(results));
-  if (args.length === 0) {
-    writeFileSync(fileURLToPath(new URL('../docs/performance.md', import.meta.url)), report(results));
-  }
+  if (args.length === 0) writeSuite(report(results));
 }

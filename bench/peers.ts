@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { bundleWorker, nodes } from './nodes.ts';
 import { programsFolder, type SuiteProgram, suitePacket } from './suite.ts';
 import type { Answer, Order } from './worker.ts';
 
@@ -58,22 +58,6 @@ export interface Peers {
   close(): void;
 }
 
-/** The Node that development uses, and the system's. */
-function nodes(): { path: string; version: string }[] {
-  const system = spawnSync(
-    'sh',
-    ['-c', 'PATH=$(echo "$PATH" | tr : \'\\n\' | grep -v node_modules | paste -sd:) command -v node'],
-    {
-      encoding: 'utf8',
-    },
-  ).stdout.trim();
-  const found = [process.execPath, ...(system === '' ? [] : [system])].map((path) => ({
-    path,
-    version: spawnSync(path, ['--version'], { encoding: 'utf8' }).stdout.trim(),
-  }));
-  return found.filter(({ version }, i) => found.findIndex((one) => one.version === version) === i);
-}
-
 const inWorker = (lines: Lines, engine: Order['engine']): Peer['run'] => {
   return async (program, repeat) => {
     const line = await lines.ask(JSON.stringify({ program, engine, repeat } satisfies Order));
@@ -120,18 +104,7 @@ function nativePeer(folder: string, clang: string): Peer & { readonly started: M
 /** Builds and starts all that are there. */
 export async function startPeers(programs: readonly SuiteProgram[]): Promise<Peers> {
   const folder = mkdtempSync(join(tmpdir(), 'skep-bench-'));
-  const worker = join(folder, 'worker.mjs');
-  await build({
-    entryPoints: [fileURLToPath(new URL('./worker.ts', import.meta.url))],
-    outfile: worker,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    external: ['koffi'],
-    conditions: ['source'],
-    define: { 'import.meta.url': JSON.stringify(import.meta.url) },
-    logLevel: 'error',
-  });
+  const worker = await bundleWorker('worker', folder);
   const missing: string[] = [];
   const peers: Peer[] = [];
   const processes: Lines[] = [];

@@ -1,5 +1,6 @@
 /** What was measured, as a table and as docs/performance.md. */
 import type { ProgramResult, Results, Timing } from './measure.ts';
+import { markdown } from './section.ts';
 import { EMPTY } from './suite.ts';
 
 type Which = 'best' | 'median';
@@ -33,15 +34,6 @@ function geomean(values: readonly number[]): number {
 }
 
 const isJit = (peer: string): boolean => peer.startsWith('jit');
-
-/** Columns aligned, as Markdown. */
-function markdown(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const line = (row: readonly string[]) =>
-    `| ${row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join(' | ')} |`;
-  const rule = `| ${widths.map((width, i) => (i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)).join(' | ')} |`;
-  return [line(rows[0]!), rule, ...rows.slice(1).map(line)].join('\n');
-}
 
 const ns = (value: number | undefined): string => {
   if (value === undefined) return '–';

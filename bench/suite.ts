@@ -39,6 +39,13 @@ export function suiteObject(name: string): Uint8Array {
   return readFileSync(`${programsFolder}${name}.bpf.o`);
 }
 
+/** The firewall of examples/, which is no program of the suite: it executes fewer instructions. */
+export const EXAMPLE = 'examples/firewall';
+
+export function exampleObject(): Uint8Array {
+  return readFileSync(fileURLToPath(new URL('../examples/firewall.bpf.o', import.meta.url)));
+}
+
 const header = Uint8Array.of(
   ...[0x02, 0, 0, 0, 0, 1, 0x02, 0, 0, 0, 0, 2, 0x08, 0x00],
   ...[0x45, 0, 0x05, 0xdc, 0, 1, 0, 0, 64, 6, 0, 0, 192, 0, 2, 1, 198, 51, 100, 2],
