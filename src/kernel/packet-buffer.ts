@@ -15,7 +15,7 @@ export const XDP_HEADROOM = 256;
 export const TAILROOM = 320;
 
 /** As Linux's allocator aligns buffers of such sizes: programs see it in the low bits of addresses. */
-const BUFFER_ALIGN = 256;
+export const BUFFER_ALIGN = 256;
 
 export interface PacketInit {
   readonly memory: KernelMemory;

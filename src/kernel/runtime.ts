@@ -7,7 +7,7 @@ import { SkepError } from '../base/errors.ts';
 import { ProgArrayMap } from '../maps/index.ts';
 import type { BpfMap } from '../maps/types.ts';
 import type { KernelMemory } from '../memory/types.ts';
-import type { Executable, RunContext, Runtime, Task } from '../vm/types.ts';
+import type { Batch, Executable, RunContext, Runtime, Task } from '../vm/types.ts';
 import type { Registry } from './objects/object.ts';
 import type { ProgObject } from './objects/program.ts';
 import type { Tasks } from './tasks.ts';
@@ -106,6 +106,34 @@ export class KernelRuntime implements Runtime {
    * @throws {SkepError} 'no-such-cpu'
    */
   run(program: ProgObject, context: RunContext, place: RunPlace): bigint {
+    const outer = this.#enter(place);
+    try {
+      return runnable(program).run(context);
+    } finally {
+      this.#place = outer;
+    }
+  }
+
+  /** Whether many runs of a program are better started at once. */
+  runsBatches(program: ProgObject): boolean {
+    return runnable(program).runAll !== undefined;
+  }
+
+  /**
+   * The runs of a batch, of a program that runs batches.
+   * @throws {SkepError} 'no-such-cpu'
+   */
+  runAll(program: ProgObject, batch: Batch, place: RunPlace): void {
+    const outer = this.#enter(place);
+    try {
+      runnable(program).runAll?.(batch);
+    } finally {
+      this.#place = outer;
+    }
+  }
+
+  /** Goes to a place, and tells where it was. */
+  #enter(place: RunPlace): RunPlace {
     const { cpus } = this.#parts;
     // Per-CPU values are found by this number: one that is out of range would leave the map.
     if (!Number.isInteger(place.cpu) || place.cpu < 0 || place.cpu >= cpus) {
@@ -116,11 +144,7 @@ export class KernelRuntime implements Runtime {
     }
     const outer = this.#place;
     this.#place = place;
-    try {
-      return runnable(program).run(context);
-    } finally {
-      this.#place = outer;
-    }
+    return outer;
   }
 }
 

@@ -3,7 +3,8 @@
  * stopped. Engines may be mixed: a tail call goes from one to another through `Enterable`.
  */
 import { SkepError } from '../base/errors.ts';
-import type { Executable, RunContext, RunnableProgram } from './types.ts';
+import type { KernelMemory } from '../memory/types.ts';
+import type { Batch, Executable, RunContext, RunnableProgram } from './types.ts';
 
 /** MAX_CALL_FRAMES. */
 export const MAX_FRAMES = 8;
@@ -30,6 +31,20 @@ export interface Run {
 /** An executable that a tail call can enter within a run. */
 export interface Enterable extends Executable {
   enter(run: Run): bigint;
+}
+
+/** The runs of a batch, each by itself. */
+export function runOneByOne(
+  program: Executable,
+  { ctx, stride, count, results, packet }: Batch,
+  memory: KernelMemory,
+): void {
+  for (let done = 0; done < count; done++) {
+    const r0 = program.run({ ctx: ctx + done * stride, packet });
+    // The memory may have grown since.
+    memory.view.setUint32(results + 4 * (done + 1), Number(BigInt.asUintN(32, r0)), true);
+    memory.view.setUint32(results, done + 1, true);
+  }
 }
 
 /** The error of a run whose budget is used up before the instruction at `slot`. */

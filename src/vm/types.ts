@@ -98,6 +98,19 @@ export interface RunContext {
   readonly repeat?: number | undefined;
 }
 
+/** Runs in a row, each over a context of its own; these lie one behind the other. */
+export interface Batch {
+  /** The first context, and bytes from each to the next. */
+  readonly ctx: number;
+  readonly stride: number;
+  /** At least one. */
+  readonly count: number;
+  /** The address of a word for the number of runs that are done, and behind it one for the lower half of each r0. */
+  readonly results: number;
+  /** The packet of the run that is going on: by the number of those that are done. */
+  readonly packet?: PacketContext | undefined;
+}
+
 export interface Executable {
   readonly program: RunnableProgram;
   /**
@@ -105,6 +118,11 @@ export interface Executable {
    * @throws {SkepError} code `budget`, where the run takes too many instructions
    */
   run(context: RunContext): bigint;
+  /**
+   * The runs of a batch, each with the whole budget. Engines that gain nothing by it do not have it.
+   * @throws {SkepError} code `budget`, where a run takes too many instructions; those before it are done
+   */
+  runAll?(batch: Batch): void;
   /** Told when the program goes: nobody runs it any more. */
   release?(): void;
 }

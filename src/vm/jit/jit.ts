@@ -5,11 +5,11 @@
  */
 import { ProgramFault } from '../faults.ts';
 import { interpreter } from '../interp/interpreter.ts';
-import { DEFAULT_BUDGET, type Run } from '../run.ts';
+import { DEFAULT_BUDGET, type Run, runOneByOne } from '../run.ts';
 import { checkRunnable } from '../runnable.ts';
-import type { Engine, Executable, RunContext, RunnableProgram, Runtime } from '../types.ts';
+import type { Batch, Engine, Executable, RunContext, RunnableProgram, Runtime } from '../types.ts';
 import { type Continuing, Host, type Workspace, workspaceOf } from './host.ts';
-import { CALLBACK, ENTRY, MAIN, RUN } from './translate/layout.ts';
+import { BATCH, CALLBACK, ENTRY, MAIN, RUN } from './translate/layout.ts';
 import { type Translation, translate } from './translate/module.ts';
 import { emptyRuns, RUNS_OBSERVED } from './warm-up.ts';
 
@@ -21,6 +21,8 @@ class Compiled implements Continuing {
   private readonly number: number;
   private readonly code: (ctx: number, stack: number) => void;
   private readonly start: (ctx: number, stack: number, times: number) => void;
+  /** Of programs of packets: (ctx, stack, count, stride, results). */
+  private readonly startBatch: ((...args: number[]) => void) | undefined;
   private readonly main: unknown;
   private index: number | undefined;
   /** Runs to go until it is warmed up; 0 once that is done, or is not wanted. */
@@ -42,19 +44,15 @@ class Compiled implements Continuing {
     this.host.callBack = instance.exports[CALLBACK] as Host['callBack'];
     this.main = instance.exports[MAIN];
     this.start = instance.exports[RUN] as (ctx: number, stack: number, times: number) => void;
+    this.startBatch = instance.exports[BATCH] as typeof this.startBatch;
     this.code = instance.exports[ENTRY] as (ctx: number, stack: number) => void;
   }
 
   run(context: RunContext): bigint {
     const { workspace } = this;
-    const { runtime } = this.host;
-    const { repeat = 1, budget = runtime.fuel ?? DEFAULT_BUDGET } = context;
+    const { repeat = 1 } = context;
     if (workspace.runs > 0) return this.runInside(context);
-    workspace.setBudget(budget);
-    workspace.cpu = runtime.cpu();
-    const stack = workspace.takeStack();
-    workspace.runs = 1;
-    workspace.run = { context, budget, tailCalls: 0 };
+    const stack = this.begin(context);
     try {
       if (this.cold > 0) this.startCold(context.ctx, stack, repeat);
       else this.start(context.ctx, stack, repeat);
@@ -62,10 +60,50 @@ class Compiled implements Continuing {
     } catch (error) {
       throw error instanceof WebAssembly.RuntimeError ? this.trapped(error) : error;
     } finally {
-      workspace.runs = 0;
-      workspace.run = undefined;
-      workspace.giveStack(stack);
+      this.end(stack);
     }
+  }
+
+  runAll(batch: Batch): void {
+    const { ctx, stride, count, results, packet } = batch;
+    if (this.startBatch === undefined || this.workspace.runs > 0) {
+      runOneByOne(this, batch, this.workspace.memory);
+      return;
+    }
+    const stack = this.begin({ ctx, packet });
+    try {
+      this.startBatch(ctx, stack, count, stride, results);
+      if (this.cold > 0 && (this.cold = Math.max(0, this.cold - count)) === 0) this.warmUp();
+    } catch (error) {
+      throw error instanceof WebAssembly.RuntimeError ? this.trapped(error) : error;
+    } finally {
+      this.end(stack);
+    }
+  }
+
+  /** A run starts, and no other is going on; the stack that it has. */
+  private begin(context: RunContext): number {
+    const { workspace } = this;
+    const { runtime } = this.host;
+    const { budget = runtime.fuel ?? DEFAULT_BUDGET } = context;
+    workspace.setBudget(budget);
+    workspace.cpu = runtime.cpu();
+    const stack = workspace.takeStack();
+    workspace.runs = 1;
+    workspace.run = { context, budget, tailCalls: 0 };
+    return stack;
+  }
+
+  private end(stack: number): void {
+    const { workspace } = this;
+    workspace.runs = 0;
+    workspace.run = undefined;
+    workspace.giveStack(stack);
+  }
+
+  /** Has V8 optimise the program's function. */
+  private warmUp(): void {
+    this.start(0, 0, emptyRuns(this.mainBytes));
   }
 
   /** Starts runs, of which some may be the last that are observed before the program is warmed up. */
@@ -76,7 +114,7 @@ class Compiled implements Continuing {
     this.start(ctx, stack, first);
     if (this.cold > 0) return;
     const r0 = workspace.u64[0]!;
-    this.start(0, 0, emptyRuns(this.mainBytes));
+    this.warmUp();
     workspace.u64[0] = r0;
     if (times > first) this.start(ctx, stack, times - first);
   }

@@ -52,6 +52,13 @@ export const ENTRY = 'enter';
 export const entryType: FunctionType = { params: ['i32', 'i32'], results: [] };
 export const RUN = 'run';
 export const runType: FunctionType = { params: ['i32', 'i32', 'i32'], results: [] };
+/**
+ * Exported by programs of packets: (first context, lowest address of the first frame, how many contexts, bytes from each
+ * to the next, results) starts a run for each context. `results` is the address of the number of runs that are done, a
+ * word, with the lower half of each r0 behind it.
+ */
+export const BATCH = 'batch';
+export const batchType: FunctionType = { params: ['i32', 'i32', 'i32', 'i32', 'i32'], results: [] };
 /** Exported where helpers call back: (slot of a function, its frame), registers in the scratch block. */
 export const CALLBACK = 'callback';
 /** Also exported, for tail calls. */

@@ -4,6 +4,8 @@
  */
 import { roundUp } from '../../../base/bytes.ts';
 import { Bug } from '../../../base/errors.ts';
+import { packetContext } from '../../../uapi/contexts.ts';
+import { progTypeName } from '../../../uapi/prog-types.ts';
 import { helperCode } from '../../helpers/table.ts';
 import { STACK_BYTES } from '../../run.ts';
 import type { RunnableProgram } from '../../types.ts';
@@ -20,7 +22,9 @@ import type { Shared } from './calls.ts';
 import { type SlotMap, writeFunction } from './function.ts';
 import { functionsOf, mayNestTooDeep } from './functions.ts';
 import {
+  BATCH,
   BUDGET,
+  batchType,
   CALLBACK,
   ENTRY,
   ENV,
@@ -149,6 +153,7 @@ export function translate(program: RunnableProgram, place: Place): Translation {
   });
   writeEntry(module, main.ref, scratch);
   writeRun(module, main.ref, scratch);
+  if (packetContext(progTypeName(program.progType)) !== undefined) writeBatch(module, main.ref, scratch);
   module.export(MAIN, main.ref);
   const callbacks = new Set(functions.flatMap((one) => one.callbacks));
   if (callbacks.size > 0) writeCallback(module, shared, [...callbacks]);
@@ -226,11 +231,8 @@ function writeEntry(module: ModuleBuilder, main: FunctionRef, scratch: number): 
   module.export(ENTRY, ref);
 }
 
-/** Runs, so many as are asked for, each with fuel and tail calls of its own. */
-function writeRun(module: ModuleBuilder, main: FunctionRef, scratch: number): void {
-  const { ref, code } = module.define(RUN, runType, ['ctx', 'stack', 'times']);
-  const [ctx, stack, times] = code.locals as [Local, Local, Local];
-  const again = code.loop();
+/** A run starts: with all its fuel, and no tail calls. */
+function writeStart(code: Code, scratch: number): void {
   code.i32(scratch);
   code.i32(scratch);
   code.access('i64.load', BUDGET);
@@ -238,6 +240,14 @@ function writeRun(module: ModuleBuilder, main: FunctionRef, scratch: number): vo
   code.i32(scratch);
   code.i32(0);
   code.access('i32.store', TAILS);
+}
+
+/** Runs, so many as are asked for, each with fuel and tail calls of its own. */
+function writeRun(module: ModuleBuilder, main: FunctionRef, scratch: number): void {
+  const { ref, code } = module.define(RUN, runType, ['ctx', 'stack', 'times']);
+  const [ctx, stack, times] = code.locals as [Local, Local, Local];
+  const again = code.loop();
+  writeStart(code, scratch);
   code.i32(scratch);
   code.get(ctx);
   code.get(stack);
@@ -250,6 +260,43 @@ function writeRun(module: ModuleBuilder, main: FunctionRef, scratch: number): vo
   code.brIf(again);
   code.end();
   module.export(RUN, ref);
+}
+
+/** The same, with a context for each run. */
+function writeBatch(module: ModuleBuilder, main: FunctionRef, scratch: number): void {
+  const { ref, code } = module.define(BATCH, batchType, ['ctx', 'stack', 'count', 'stride', 'results']);
+  const [ctx, stack, count, stride, results] = code.locals as [Local, Local, Local, Local, Local];
+  const done = code.local('done', 'i32');
+  const result = code.local('result', 'i32');
+  code.get(results);
+  code.set(result);
+  const again = code.loop();
+  writeStart(code, scratch);
+  code.get(result);
+  code.i32(4);
+  code.op('i32.add');
+  code.tee(result);
+  code.get(ctx);
+  code.get(stack);
+  code.call(main);
+  code.op('i32.wrap_i64');
+  code.access('i32.store');
+  code.get(ctx);
+  code.get(stride);
+  code.op('i32.add');
+  code.set(ctx);
+  code.get(results);
+  code.get(done);
+  code.i32(1);
+  code.op('i32.add');
+  code.tee(done);
+  code.access('i32.store');
+  code.get(done);
+  code.get(count);
+  code.op('i32.lt_u');
+  code.brIf(again);
+  code.end();
+  module.export(BATCH, ref);
 }
 
 /** What helpers call back by: the functions that may be called so, one after the other. */

@@ -1,0 +1,122 @@
+/**
+ * Packets in kernel memory, many at a time, as programs of XDP get them: what `PacketBuffer` is for one. Each has a
+ * slot of its own with the same headroom, tailroom and alignment, and a struct xdp_md; slots are used again.
+ *
+ *      control   runs done, 4 bytes │ results, 4 bytes each │ contexts, 24 bytes each
+ *      slots     headroom │ packet │ tailroom │ up to the next multiple of 256 │ headroom │ …
+ */
+import { roundUp } from '../base/bytes.ts';
+import type { KernelMemory } from '../memory/types.ts';
+import { xdpMd } from '../uapi/contexts.ts';
+import type { Batch, PacketContext } from '../vm/types.ts';
+import { BUFFER_ALIGN, TAILROOM, XDP_HEADROOM } from './packet-buffer.ts';
+
+/** Packets at a time, and bytes of their slots where no single packet takes more: these stay in the cache. */
+const MOST = 128;
+const SLOT_BYTES = 128 << 10;
+
+const CONTEXTS = roundUp(4 + 4 * MOST, 8);
+
+const slotBytes = (length: number): number => roundUp(XDP_HEADROOM + length + TAILROOM, BUFFER_ALIGN);
+
+export class PacketRing implements PacketContext {
+  readonly #memory: KernelMemory;
+  readonly #control: number;
+  readonly #slots: number;
+  readonly #room: number;
+  /** Of the packets that are in: where their slots start, and their bytes. */
+  readonly #starts = new Uint32Array(MOST);
+  readonly #lengths = new Uint32Array(MOST);
+
+  /**
+   * Room for some of the packets, at least for the longest.
+   * @throws {BpfError} ENOMEM
+   */
+  constructor(memory: KernelMemory, packets: readonly Uint8Array[]) {
+    this.#memory = memory;
+    let longest = 0;
+    let all = 0;
+    for (const { length } of packets) {
+      longest = Math.max(longest, length);
+      all += slotBytes(length);
+    }
+    this.#room = Math.max(slotBytes(longest), Math.min(all, SLOT_BYTES));
+    this.#control = memory.alloc(CONTEXTS + MOST * xdpMd.size);
+    try {
+      this.#slots = memory.alloc(this.#room, BUFFER_ALIGN);
+    } catch (error) {
+      memory.free(this.#control);
+      throw error;
+    }
+  }
+
+  free(): void {
+    this.#memory.free(this.#slots);
+    this.#memory.free(this.#control);
+  }
+
+  /** Puts in as many packets as there is room for; how many. */
+  fill(packets: readonly Uint8Array[], { from, ifindex }: { from: number; ifindex: number }): number {
+    const { u8, view } = this.#memory;
+    let at = this.#slots;
+    let count = 0;
+    for (; count < MOST && from + count < packets.length; count++) {
+      const packet = packets[from + count]!;
+      const { length } = packet;
+      const bytes = slotBytes(length);
+      if (at + bytes > this.#slots + this.#room) break;
+      const start = at + XDP_HEADROOM;
+      u8.fill(0, at, start);
+      u8.set(packet, start);
+      u8.fill(0, start + length, at + bytes);
+      const ctx = this.#context(count);
+      for (let field = 0; field < xdpMd.size; field += 4) view.setUint32(ctx + field, 0, true);
+      view.setUint32(ctx + xdpMd.data, start, true);
+      view.setUint32(ctx + xdpMd.data_meta, start, true);
+      view.setUint32(ctx + xdpMd.data_end, start + length, true);
+      view.setUint32(ctx + xdpMd.ingress_ifindex, ifindex, true);
+      this.#starts[count] = at;
+      this.#lengths[count] = length;
+      at += bytes;
+    }
+    view.setUint32(this.#control, 0, true);
+    return count;
+  }
+
+  batch(count: number): Batch {
+    return { ctx: this.#context(0), stride: xdpMd.size, count, results: this.#control, packet: this };
+  }
+
+  #context(i: number): number {
+    return this.#control + CONTEXTS + i * xdpMd.size;
+  }
+
+  /** Runs that are done, of the batch. */
+  get done(): number {
+    return this.#memory.view.getUint32(this.#control, true);
+  }
+
+  /** The lower half of a run's r0, unsigned. */
+  result(i: number): number {
+    return this.#memory.view.getUint32(this.#control + 4 * (i + 1), true);
+  }
+
+  /** A copy of a packet as its run left it. */
+  copy(i: number): Uint8Array {
+    const { u8, view } = this.#memory;
+    const ctx = this.#context(i);
+    return u8.slice(view.getUint32(ctx + xdpMd.data, true), view.getUint32(ctx + xdpMd.data_end, true));
+  }
+
+  get ctx(): number {
+    return this.#context(this.done);
+  }
+
+  get buffer(): number {
+    return this.#starts[this.done]!;
+  }
+
+  get bufferSize(): number {
+    return XDP_HEADROOM + this.#lengths[this.done]! + TAILROOM;
+  }
+}
