@@ -121,10 +121,14 @@ export class Btf {
     return ids;
   }
 
-  /** The same, decoded anew: for whoever changed sizes, offsets or linkages in its `bytes`. */
-  refreshed(): Btf {
+  /** The same, for whoever changed sizes, offsets or linkages in its `bytes`: `changed` types are decoded anew. */
+  refreshed(changed: readonly number[]): Btf {
     const { bytes, typeSection: types, stringSection: strings, starts, kinds, base, byteOrder } = this;
-    return new Btf({ bytes, types, strings, words: wordsOf(types), starts, kinds, base, byteOrder });
+    const same = new Btf({ bytes, types, strings, words: wordsOf(types), starts, kinds, base, byteOrder });
+    const decoded = this.decoded?.slice();
+    if (decoded !== undefined) for (const id of changed) decoded[id - this.firstId + 1] = undefined;
+    same.decoded = decoded;
+    return same;
   }
 
   /** @throws {SkepError} where there is no such type */

@@ -121,15 +121,13 @@ function arenaPart(section: ElfSection, arenas: readonly MapSpec[]): PlacedMap {
   return { spec: arena, section, offset: 0, isData: true };
 }
 
-/** The first of the names that is free; else the last with a number. */
-function freeName(taken: ReadonlyMap<string, unknown>, names: readonly string[]): string {
-  const free = names.find((name) => !taken.has(name));
-  if (free !== undefined) return free;
-  const last = names.at(-1)!;
+/** The name where it is free; else with a number. */
+function freeName(taken: ReadonlyMap<string, unknown>, name: string): string {
+  if (!taken.has(name)) return name;
   for (let number = 2; number <= maxSameNames; number++) {
-    if (!taken.has(`${last}.${number}`)) return `${last}.${number}`;
+    if (!taken.has(`${name}.${number}`)) return `${name}.${number}`;
   }
-  throw badObject(`more than ${maxSameNames} variables are named '${last}'`);
+  throw badObject(`more than ${maxSameNames} variables are named '${name}'`);
 }
 
 /** Whether variables of the section make a map, or lie in one. */
@@ -163,8 +161,9 @@ export function dataMaps(
     const names = new Map(objectSymbols(elf.symbolsIn(section)).map(({ value, name }) => [value, name]));
     const found = variablesOf(source, section, { map: map.spec.name, datasec: datasec?.type });
     for (const variable of found) {
-      const name = freeName(variables, [variable.name, names.get(variable.offset) ?? variable.name]);
-      variables.set(name, { ...variable, name });
+      const isFree = !variables.has(variable.name);
+      const name = isFree ? variable.name : freeName(variables, names.get(variable.offset) ?? variable.name);
+      variables.set(name, isFree ? variable : { ...variable, name });
     }
   }
   return { maps, variables };

@@ -77,11 +77,13 @@ export function fixBtf(raw: Uint8Array, elf: ElfFile): Btf {
       )
       .map(({ name }) => name),
   );
+  const changed: number[] = [];
   if (hidden.size > 0) {
     for (const id of btf.idsOf('func')) {
       const type = btf.type(id);
       if (type.kind !== 'func' || type.linkage !== btfLinkages.global || !hidden.has(type.name)) continue;
       view.setUint16(btf.recordOffset(id) + 4, btfLinkages.static, true);
+      changed.push(id);
     }
   }
   for (const id of btf.idsOf('datasec')) {
@@ -90,6 +92,7 @@ export function fixBtf(raw: Uint8Array, elf: ElfFile): Btf {
     const section = type.kind === 'datasec' ? elf.section(type.name) : undefined;
     if (type.kind !== 'datasec' || section === undefined) continue;
     fixDatasec(view, btf.recordOffset(id), { btf, datasec: type, section, elf });
+    changed.push(id);
   }
-  return btf.refreshed();
+  return btf.refreshed(changed);
 }
