@@ -3,6 +3,7 @@
  * bitfields.
  */
 import { SkepError } from '../base/errors.ts';
+import { type FloatType, floatBytes, readFloat, writeFloat } from './float.ts';
 
 /** What codecs give and take; see codec.ts for which C type is which. */
 export type Value = number | bigint | boolean | string | Uint8Array | Value[] | { [member: string]: Value };
@@ -105,8 +106,7 @@ function readInteger(view: DataView, at: number, scalar: Scalar): Value {
 }
 
 /** A value that fills its bytes: 1, 2, 4, 8 or 16 of them. */
-export function scalarNode(scalar: Scalar | { readonly float: 4 | 8; what(): string }): Node {
-  if ('float' in scalar) return floatNode(scalar.float, scalar.what());
+export function scalarNode(scalar: Scalar): Node {
   const size = scalar.bits / 8;
   return {
     size,
@@ -140,18 +140,19 @@ export function scalarNode(scalar: Scalar | { readonly float: 4 | 8; what(): str
   };
 }
 
-function floatNode(size: 4 | 8, what: string): Node {
+/** A floating-point number. */
+export function floatNode(type: FloatType): Node {
+  const used = floatBytes(type);
   return {
-    size,
+    size: type.size,
     work: 1,
-    read: (view, at) => (size === 4 ? view.getFloat32(at, true) : view.getFloat64(at, true)),
+    read: (view, at) => readFloat(view, at, type),
     write: (view, at, value) => {
-      if (typeof value !== 'number') throw badValue(`${show(value)} is no number; ${what} is wanted`);
-      if (size === 4) view.setFloat32(at, value, true);
-      else view.setFloat64(at, value, true);
+      if (typeof value !== 'number') throw badValue(`${show(value)} is no number; ${type.name} is wanted`);
+      writeFloat(view, at, { type, value });
     },
     cover: (mask, at) => {
-      mask.fill(0xff, at, at + size);
+      mask.fill(0xff, at, at + used);
     },
   };
 }

@@ -3,7 +3,7 @@
  *
  * | C | TypeScript |
  * | --- | --- |
- * | integers up to 32 bits, floats | number |
+ * | integers up to 32 bits, floats | number: of what is wider than a double, the nearest |
  * | 64- and 128-bit integers, pointers | bigint; a number is accepted where it is a safe integer |
  * | _Bool | boolean |
  * | enums | number, bigint where 64 bits wide; a name is accepted |
@@ -19,7 +19,15 @@
  */
 import { SkepError } from '../base/errors.ts';
 import { arrayNode, type CompositeField, compositeNode, textNode } from './codec-composite.ts';
-import { bitfieldNode, type Node, type Scalar, scalarNode, type Value, within } from './codec-scalar.ts';
+import {
+  bitfieldNode,
+  floatNode,
+  type Node,
+  type Scalar,
+  scalarNode,
+  type Value,
+  within,
+} from './codec-scalar.ts';
 import { badBtf } from './layout.ts';
 import { cType, resolvedType } from './query.ts';
 import type { Btf } from './read.ts';
@@ -124,9 +132,7 @@ function buildNode(btf: Btf, id: number): Node {
     case 'ptr':
       return scalarNode(scalarOf(btf, id)!);
     case 'float':
-      if (type.size !== 4 && type.size !== 8)
-        throw badBtf(`${type.name} of ${type.size} bytes has no value here`);
-      return scalarNode({ float: type.size, what: () => type.name });
+      return floatNode(type);
     case 'array': {
       const element = resolvedType(btf, type.type);
       const node = nodeOf(btf, type.type);

@@ -3,6 +3,7 @@
  * bare hexadecimal numbers; in JSON pointers are decimal and the others strings. An anonymous member has an empty name.
  */
 
+import { readFloat } from './float.ts';
 import type { JsonWriter } from './json-writer.ts';
 import { badBtf } from './layout.ts';
 import { resolvedType, sizeOf } from './query.ts';
@@ -54,10 +55,7 @@ function write(output: Output, id: number, bytes: Uint8Array): void {
       break;
     }
     case 'float': {
-      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      if (type.size !== 4 && type.size !== 8)
-        throw badBtf(`${type.name} of ${type.size} bytes has no value here`);
-      const value = type.size === 4 ? view.getFloat32(0, true) : view.getFloat64(0, true);
+      const value = readFloat(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0, type);
       if (plain || Number.isFinite(value)) writer.raw(String(value));
       else writer.text(String(value));
       break;
