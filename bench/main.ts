@@ -9,6 +9,7 @@ import { micro } from './micro.ts';
 import { report, table } from './report.ts';
 import { writeSuite } from './section.ts';
 import { EMPTY, suitePrograms } from './suite.ts';
+import { measureTranslation } from './translation.ts';
 
 const args = process.argv.slice(2);
 if (args[0] === 'micro') {
@@ -30,5 +31,5 @@ if (args[0] === 'micro') {
   const some = all.filter(({ name }) => name === EMPTY || args.includes(name));
   const results = await measureSuite(args.length === 0 ? all : some, (text) => console.error(text));
   console.log(table(results));
-  if (args.length === 0) writeSuite(report(results));
+  if (args.length === 0) writeSuite(report(results, measureTranslation()));
 }

@@ -2,6 +2,7 @@
 import type { ProgramResult, Results, Timing } from './measure.ts';
 import { markdown } from './section.ts';
 import { EMPTY } from './suite.ts';
+import type { TranslationRow } from './translation.ts';
 
 type Which = 'best' | 'median';
 
@@ -97,7 +98,16 @@ function differing(results: Results): string[] {
     .map(({ program }) => program.name);
 }
 
-export function report(results: Results): string {
+function translationTable(rows: readonly TranslationRow[]): string {
+  const head = ['instructions', 'first, ms', 'median, ms', 'best, ms', 'code, B/insn', 'kept, B/insn'];
+  const cells = rows.map(({ insns, firstMs, medianMs, bestMs, codeBytes, keptBytes }) => [
+    insns.toLocaleString('en'),
+    ...[firstMs, medianMs, bestMs, codeBytes, keptBytes].map((value) => value.toFixed(1)),
+  ]);
+  return markdown([head, ...cells]);
+}
+
+export function report(results: Results, translation: readonly TranslationRow[]): string {
   const { programs, missing } = results;
   const differs = differing(results);
   return `# Performance
@@ -122,6 +132,14 @@ ${table(results, 'median')}
 Programs that take longer than on Linux, net:
 
 ${losses(results)}
+
+## Translation
+
+From accepted instructions to the bytes of a WebAssembly module, without what the JavaScript engine makes of them: a
+program of one function with a branch, a lookup or a loop every few instructions, in a process of its own. *First* is
+code that has never run before. *Kept* is what heap and buffers have more while the program is loaded.
+
+${translationTable(translation)}
 
 ## What to know
 

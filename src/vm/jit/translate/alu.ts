@@ -44,7 +44,7 @@ function pushRegister(frame: Frame, register: number, bits: Bits): void {
 }
 
 function pushNumber(frame: Frame, value: number, bits: Bits): void {
-  if (bits === 64) frame.code.i64(BigInt(value));
+  if (bits === 64) frame.code.i64(value);
   else frame.code.i32(value);
 }
 

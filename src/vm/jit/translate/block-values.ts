@@ -9,17 +9,19 @@ import { written } from './functions.ts';
 
 const MOST_32 = 2 ** 32 - 1;
 const CALLER_SAVED = 6;
+/** With those that stand for stack slots. */
+const REGISTERS = 31;
 
 /** The result of a lookup in an array: an address if `index` is below `entries`, else 0; or an address anyway. */
 export type Found = 'always' | { readonly index: Local; readonly entries: number };
 
 export class BlockValues {
-  private readonly most: (number | undefined)[] = [];
-  private readonly found: (Found | undefined)[] = [];
+  private readonly most = new Array<number | undefined>(REGISTERS).fill(undefined);
+  private readonly found = new Array<Found | undefined>(REGISTERS).fill(undefined);
 
   startBlock(): void {
-    this.most.length = 0;
-    this.found.length = 0;
+    this.most.fill(undefined);
+    this.found.fill(undefined);
   }
 
   /** The most that the lower half of a register can be. */

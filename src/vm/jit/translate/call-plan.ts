@@ -24,6 +24,7 @@ export interface CallPlan {
   readonly key?: number | undefined;
 }
 
+const REGISTERS = 11;
 const NOTHING: CallPlan = { map: undefined, callback: undefined };
 
 /** Plans by slot of the call. Registers are followed within a block. */
@@ -36,9 +37,11 @@ export function planCalls(
   mapAt: (address: number) => KnownMap | undefined,
 ): Map<number, CallPlan> {
   const plans = new Map<number, CallPlan>();
+  const maps = new Array<number | undefined>(REGISTERS);
+  const functions = new Array<number | undefined>(REGISTERS);
   for (const { start, end } of bpf.blocks) {
-    const maps: (number | undefined)[] = [];
-    const functions: (number | undefined)[] = [];
+    maps.fill(undefined);
+    functions.fill(undefined);
     for (let slot = start; slot < end; slot++) {
       const insn = insns[slot];
       if (insn === undefined) continue;

@@ -30,7 +30,7 @@ export class Frame {
   private inWide = 0;
   private inNarrow = 0;
   /** What is to be added to the local of each register; zero where it is in both kinds. */
-  private readonly added: number[] = [];
+  private readonly added = new Int32Array(32);
   private readonly writesR10: boolean;
   private readonly scratch = new Map<string, Local>();
 
@@ -55,7 +55,7 @@ export class Frame {
   enter(live: number, wide: number): void {
     this.inWide = live & wide;
     this.inNarrow = live & ~wide;
-    this.added.length = 0;
+    this.added.fill(0);
   }
 
   /** At the end of a block: puts registers where the next one expects them; what is elsewhere stays as well. */
@@ -89,7 +89,7 @@ export class Frame {
 
   /** Adds what was put off. */
   private settle(register: number): void {
-    if ((this.added[register] ?? 0) === 0) return;
+    if (this.added[register]! === 0) return;
     if ((this.inWide & (1 << register)) !== 0) {
       this.get(register);
       this.set(register);
@@ -102,7 +102,7 @@ export class Frame {
   /** Adds a number to a register of which all `bits` bits are in a local of that size; false where they are not. */
   add(register: number, value: number, bits: 32 | 64): boolean {
     const mask = 1 << register;
-    const sum = (this.added[register] ?? 0) + value;
+    const sum = this.added[register]! + value;
     if (((bits === 64 ? this.inWide : this.inNarrow) & mask) === 0 || Math.abs(sum) > MOST_ADDED)
       return false;
     if (bits === 64) this.inNarrow &= ~mask;
@@ -129,14 +129,14 @@ export class Frame {
       this.code.get(this.wideLocal(register));
       if (bits === 32) this.code.op('i32.wrap_i64');
     }
-    return this.added[register] ?? 0;
+    return this.added[register]!;
   }
 
   /** Sets it to what is on the stack plus a number that is put off. */
   setLocal(register: number, bits: 32 | 64, added: number): void {
     const isFar = Math.abs(added) > MOST_ADDED;
     if (isFar) {
-      if (bits === 64) this.code.i64(BigInt(added));
+      if (bits === 64) this.code.i64(added);
       else this.code.i32(added);
       this.code.op(`i${bits}.add`);
     }
@@ -170,7 +170,7 @@ export class Frame {
     }
     const added = this.getLocal(register, 64);
     if (added === 0) return;
-    this.code.i64(BigInt(added));
+    this.code.i64(added);
     this.code.op('i64.add');
   }
 

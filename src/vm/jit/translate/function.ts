@@ -40,7 +40,6 @@ import {
   liveAtEnd,
   type RegisterInput,
   type Registers,
-  slotsOf,
   stepBack,
   zeroAfter,
 } from './registers.ts';
@@ -203,7 +202,7 @@ class FunctionWriter {
         code.i32(step);
         code.op('i32.div_s');
         code.op('i64.extend_i32_u');
-        code.i64(BigInt(cost));
+        code.i64(cost);
         code.op('i64.mul');
       };
       this.burnWhat(paid, slot);
@@ -279,7 +278,7 @@ class FunctionWriter {
   }
 
   private burn(cost: number, slot: number): void {
-    this.burnWhat(() => this.input.code.i64(BigInt(cost)), slot);
+    this.burnWhat(() => this.input.code.i64(cost), slot);
   }
 
   /** Takes what `push` puts on the stack. */
@@ -330,13 +329,7 @@ class FunctionWriter {
     const [then, otherwise] = successors;
     frame.enter(registers.live[node]!, this.wideAt(node));
     this.values.startBlock();
-    const slots = slotsOf(analysis, node);
-    const liveAfter: Live[] = [];
-    const live = liveAtEnd(analysis, node, registers);
-    for (let i = slots.length - 1; i >= 0; i--) {
-      liveAfter[i] = { ...live };
-      stepBack(analysis, slots[i]!, live);
-    }
+    const { slots, liveAfter, upperAfter } = this.readAfter(node);
     const zeroAtStart = registers.zero[node]! | (analysis.pointers?.[start] ?? 0);
     let last: Insn | undefined;
     let known: Known = { zero: zeroAtStart, zeroAfter: zeroAtStart, upper: 0 };
@@ -345,10 +338,10 @@ class FunctionWriter {
       slots.forEach((slot, i) => {
         const insn = analysis.insnAt(slot)!;
         const after = zeroAfter(analysis, slot, zero);
-        known = { zero, zeroAfter: after, upper: liveAfter[i]!.upper };
+        known = { zero, zeroAfter: after, upper: upperAfter[i]! };
         this.slotMap.push(code.size, slot);
         this.values.step(insn);
-        if (!isIdle(insn, liveAfter[i]!.low)) this.insn(insn, slot, known);
+        if (!isIdle(insn, liveAfter[i]!)) this.insn(insn, slot, known);
         zero = after;
         last = insn;
       });
@@ -363,6 +356,24 @@ class FunctionWriter {
     if (last.op === 'jmp') this.condition(last, known);
     else this.mayGoto(code);
     return { kind: 'if', then, otherwise };
+  }
+
+  /** The slots of a block, and what is read behind each: registers, and those with their upper half. */
+  private readAfter(node: number): { slots: number[]; liveAfter: number[]; upperAfter: number[] } {
+    const { analysis, bpf, registers } = this.input;
+    const { start, end } = bpf.blocks[node]!;
+    const slots: number[] = [];
+    for (let slot = start; slot < end; slot++) if (analysis.insnAt(slot) !== undefined) slots.push(slot);
+    const now: Live = { low: 0, upper: 0 };
+    liveAtEnd(analysis, node, { ...registers, now });
+    const liveAfter: number[] = [];
+    const upperAfter: number[] = [];
+    for (let i = slots.length - 1; i >= 0; i--) {
+      liveAfter[i] = now.low;
+      upperAfter[i] = now.upper;
+      stepBack(analysis, slots[i]!, now);
+    }
+    return { slots, liveAfter, upperAfter };
   }
 
   /** Leaves on the stack whether a jump is taken. */
@@ -542,7 +553,7 @@ class FunctionWriter {
     const round = frame.temporary('round', 'i32');
     const context = frame.temporary('context', 'i64');
     const result = (value: number): void => {
-      code.i64(BigInt(value));
+      code.i64(value);
       frame.set(0);
     };
     frame.get(4);

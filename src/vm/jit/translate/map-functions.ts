@@ -634,12 +634,12 @@ class RingWriter extends Writer {
       code.get(after);
       push();
       code.op('i64.sub');
-      code.i64(BigInt(maxEntries - 1));
+      code.i64(maxEntries - 1);
       code.op('i64.gt_u');
       refuse();
     };
     code.get(size);
-    code.i64(BigInt(maxEntries - R.record.bytes));
+    code.i64(maxEntries - R.record.bytes);
     code.op('i64.gt_u');
     refuse();
     code.get(size);

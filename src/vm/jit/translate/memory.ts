@@ -70,7 +70,7 @@ export function writeStore(frame: Frame, insn: Extract<Insn, { op: 'store' | 'st
   const src = insn.op === 'storeRelease' ? { reg: insn.src } : insn.src;
   if (insn.size === 8) {
     if ('reg' in src) frame.get(src.reg);
-    else frame.code.i64(BigInt(src.imm));
+    else frame.code.i64(src.imm);
   } else if ('reg' in src) {
     frame.get32(src.reg);
   } else {

@@ -1,4 +1,5 @@
 /** All that is found out about the functions of a program before any is written, and in which order. */
+import type { Insn } from '../../../isa/insn.ts';
 import type { RunnableProgram } from '../../types.ts';
 import { type CallPlan, helperUse, planAt, planCalls, type Signature, subprogUse } from './call-plan.ts';
 import { findConstants } from './constants.ts';
@@ -42,7 +43,7 @@ export function findNeeds(
     for (const [slot, key] of slots.keys) plans.set(slot, { ...planAt(plans, slot), key });
     const constants = findConstants(program, bpf, view);
     const analysis: RegisterInput = {
-      insnAt: (slot) => slots.insns.get(slot) ?? constants.get(slot) ?? insns[slot],
+      insnAt: replacedIn(insns, bpf, [slots.insns, constants]),
       bpf,
       pointers: facts?.pointers,
       decided: (slot) => facts?.neverJumps.has(slot) === true || facts?.alwaysJumps.has(slot) === true,
@@ -63,6 +64,22 @@ export function findNeeds(
     needs.set(bpf.entry, { plans, analysis, registers, signature, slots });
   }
   return needs;
+}
+
+/** The instructions of a function, with others for some. */
+function replacedIn(
+  insns: RunnableProgram['insns'],
+  { blocks }: BpfFunction,
+  replacements: readonly ReadonlyMap<number, Insn>[],
+): (slot: number) => Insn | undefined {
+  if (replacements.every(({ size }) => size === 0)) return (slot) => insns[slot];
+  const first = blocks.reduce((least, { start }) => Math.min(least, start), insns.length);
+  const own = insns.slice(
+    first,
+    blocks.reduce((most, { end }) => Math.max(most, end + 1), 0),
+  );
+  for (const some of replacements) for (const [slot, insn] of some) own[slot - first] = insn;
+  return (slot) => own[slot - first];
 }
 
 const isCalled = (functions: readonly BpfFunction[], entry: number): boolean =>

@@ -48,69 +48,70 @@ export interface Live {
   upper: number;
 }
 
+/** Takes `dst` out, then puts in `more` registers, and `halves` with their upper half. */
+function reads(now: Live, dst: number, more: number, halves: number): Live {
+  now.low = (now.low & ~dst) | more | halves;
+  now.upper = (now.upper & ~dst) | halves;
+  return now;
+}
+
 /** Goes back over an instruction, from what is live after it to what is live before. */
 export function stepBack(input: RegisterInput, slot: number, now: Live): Live {
   const insn = input.insnAt(slot)!;
   const { low, upper } = now;
-  /** Without `dst`; and with `more` registers read, `halves` of them with their upper half. */
-  const live = (dst: number, more: number, halves: number): Live => {
-    now.low = (low & ~dst) | more | halves;
-    now.upper = (upper & ~dst) | halves;
-    return now;
-  };
   switch (insn.op) {
     case 'alu': {
       const dst = bit(insn.dst);
       const src = 'reg' in insn.src ? bit(insn.src.reg) : 0;
-      const reads = insn.alu === 'mov' ? src : src | dst;
-      if ((low & dst) === 0) return live(dst, 0, 0);
-      if (insn.bits === 32) return live(dst, reads, 0);
-      return live(dst, reads, aluHalves(insn, { dst, src, reads, needed: (upper & dst) !== 0 }));
+      const used = insn.alu === 'mov' ? src : src | dst;
+      if ((low & dst) === 0) return reads(now, dst, 0, 0);
+      if (insn.bits === 32) return reads(now, dst, used, 0);
+      return reads(now, dst, used, aluHalves(insn, { dst, used, needed: (upper & dst) !== 0 }));
     }
     case 'neg': {
       const dst = bit(insn.dst);
-      if ((low & dst) === 0) return live(dst, 0, 0);
-      return live(dst, dst, insn.bits === 64 && (upper & dst) !== 0 ? dst : 0);
+      if ((low & dst) === 0) return reads(now, dst, 0, 0);
+      return reads(now, dst, dst, insn.bits === 64 && (upper & dst) !== 0 ? dst : 0);
     }
     case 'movsx': {
       const dst = bit(insn.dst);
-      return live(dst, (low & dst) === 0 ? 0 : bit(insn.src), 0);
+      return reads(now, dst, (low & dst) === 0 ? 0 : bit(insn.src), 0);
     }
     case 'swap': {
       const dst = bit(insn.dst);
       if (insn.width === 64 && insn.kind === 'le') return now;
-      if ((low & dst) === 0) return live(dst, 0, 0);
-      return live(dst, dst, insn.width === 64 ? dst : 0);
+      if ((low & dst) === 0) return reads(now, dst, 0, 0);
+      return reads(now, dst, dst, insn.width === 64 ? dst : 0);
     }
     case 'load':
     case 'loadAcquire':
-      return live(bit(insn.dst), bit(insn.src), 0);
+      return reads(now, bit(insn.dst), bit(insn.src), 0);
     case 'store': {
       const src = 'reg' in insn.src ? bit(insn.src.reg) : 0;
-      return live(0, bit(insn.dst) | src, insn.size === 8 ? src : 0);
+      return reads(now, 0, bit(insn.dst) | src, insn.size === 8 ? src : 0);
     }
     case 'storeRelease':
-      return live(0, bit(insn.dst) | bit(insn.src), insn.size === 8 ? bit(insn.src) : 0);
+      return reads(now, 0, bit(insn.dst) | bit(insn.src), insn.size === 8 ? bit(insn.src) : 0);
     case 'atomic': {
       const compared = insn.atomic === 'cmpxchg' ? bit(0) : 0;
       const values = bit(insn.src) | compared;
       const result = insn.fetch ? compared || bit(insn.src) : 0;
-      return live(result, bit(insn.dst) | values, insn.size === 8 ? values : 0);
+      return reads(now, result, bit(insn.dst) | values, insn.size === 8 ? values : 0);
     }
     case 'ldimm64':
     case 'addrSpaceCast':
-      return live(bit(insn.dst), 0, 0);
+      return reads(now, bit(insn.dst), 0, 0);
     case 'ldPacket':
-      return live(CALLER_SAVED, insn.src === undefined ? 0 : bit(insn.src), 0);
+      return reads(now, CALLER_SAVED, insn.src === undefined ? 0 : bit(insn.src), 0);
     case 'call': {
       const use = input.callUse(slot);
-      return live(CALLER_SAVED, use.low, use.upper);
+      return reads(now, CALLER_SAVED, use.low, use.upper);
     }
     case 'jmp': {
       if (input.decided(slot)) return now;
-      const reads = bit(insn.dst) | ('reg' in insn.src ? bit(insn.src.reg) : 0);
+      const used = bit(insn.dst) | ('reg' in insn.src ? bit(insn.src.reg) : 0);
       const lowBits = insn.cond === 'set' && 'imm' in insn.src && insn.src.imm >= 0;
-      return live(0, reads, insn.bits === 64 && !lowBits ? reads : 0);
+      return reads(now, 0, used, insn.bits === 64 && !lowBits ? used : 0);
     }
     case 'exit':
       now.low = bit(0);
@@ -124,19 +125,19 @@ export function stepBack(input: RegisterInput, slot: number, now: Live): Live {
 /** Registers whose upper half a 64-bit operation reads, given whether that of its result is read. */
 function aluHalves(
   { alu, src: operand }: Extract<Insn, { op: 'alu' }>,
-  { dst, reads, needed }: { dst: number; src: number; reads: number; needed: boolean },
+  { dst, used, needed }: { dst: number; used: number; needed: boolean },
 ): number {
   switch (alu) {
     case 'and':
       // An immediate that is not negative leaves zeros in the upper half.
-      return needed && !('imm' in operand && operand.imm >= 0) ? reads : 0;
+      return needed && !('imm' in operand && operand.imm >= 0) ? used : 0;
     case 'mov':
     case 'add':
     case 'sub':
     case 'mul':
     case 'or':
     case 'xor':
-      return needed ? reads : 0;
+      return needed ? used : 0;
     case 'lsh':
       return needed && !('imm' in operand && operand.imm >= 32) ? dst : 0;
     case 'rsh':
@@ -146,9 +147,9 @@ function aluHalves(
     case 'mod':
     case 'sdiv':
     case 'smod':
-      return reads;
+      return used;
     default:
-      return reads;
+      return used;
   }
 }
 
@@ -222,64 +223,77 @@ function zeroByItself(
   }
 }
 
-/** Calls `visit` with the slots of a block, from its first instruction to its last. */
-export function slotsOf(input: RegisterInput, node: number): number[] {
-  const { start, end } = input.bpf.blocks[node]!;
-  const slots: number[] = [];
-  for (let slot = start; slot < end; slot++) if (input.insnAt(slot) !== undefined) slots.push(slot);
-  return slots;
-}
-
-/** What is live at the end of a block. */
+/** What is live at the end of a block; into `now`. */
 export function liveAtEnd(
   { bpf }: RegisterInput,
   node: number,
-  found: Pick<Registers, 'live' | 'upper'>,
-): Live {
-  let low = 0;
-  let upper = 0;
+  { live, upper, now }: Pick<Registers, 'live' | 'upper'> & { readonly now: Live },
+): void {
+  now.low = 0;
+  now.upper = 0;
   for (const to of bpf.graph[node]!) {
-    low |= found.live[to]!;
-    upper |= found.upper[to]!;
+    now.low |= live[to]!;
+    now.upper |= upper[to]!;
   }
-  return { low, upper };
 }
 
 export function findRegisters(input: RegisterInput): Registers {
-  const { bpf } = input;
-  const { order } = bpf.shape;
-  const count = bpf.blocks.length;
-  const slots = bpf.blocks.map((_, node) => slotsOf(input, node));
-  const live = new Int32Array(count);
-  const upper = new Int32Array(count);
+  return { ...findLive(input), zero: findZero(input) };
+}
+
+function findLive(input: RegisterInput): Pick<Registers, 'live' | 'upper'> {
+  const { blocks, graph, shape } = input.bpf;
+  const live = new Int32Array(blocks.length);
+  const upper = new Int32Array(blocks.length);
+  const into: number[][] = blocks.map(() => []);
+  graph.forEach((to, from) => {
+    for (const target of to) into[target]!.push(from);
+  });
+  const stale = new Uint8Array(blocks.length).fill(1);
+  const now: Live = { low: 0, upper: 0 };
   for (let changed = true; changed; ) {
     changed = false;
-    for (let i = order.length - 1; i >= 0; i--) {
-      const node = order[i]!;
-      const now = liveAtEnd(input, node, { live, upper });
-      const list = slots[node]!;
-      for (let k = list.length - 1; k >= 0; k--) stepBack(input, list[k]!, now);
+    for (let i = shape.order.length - 1; i >= 0; i--) {
+      const node = shape.order[i]!;
+      if (stale[node] === 0) continue;
+      stale[node] = 0;
+      liveAtEnd(input, node, { live, upper, now });
+      const { start, end } = blocks[node]!;
+      for (let slot = end - 1; slot >= start; slot--)
+        if (input.insnAt(slot) !== undefined) stepBack(input, slot, now);
       if (live[node] === now.low && upper[node] === now.upper) continue;
       live[node] = now.low;
       upper[node] = now.upper;
       changed = true;
+      for (const from of into[node]!) stale[from] = 1;
     }
   }
-  const zero = new Int32Array(count).fill(-1);
+  return { live, upper };
+}
+
+function findZero(input: RegisterInput): Int32Array {
+  const { blocks, graph, shape } = input.bpf;
+  const zero = new Int32Array(blocks.length).fill(-1);
   zero[0] = input.zeroAtEntry;
+  const pointersAt = (node: number): number => input.pointers?.[blocks[node]!.start] ?? 0;
+  const stale = new Uint8Array(blocks.length).fill(1);
   for (let changed = true; changed; ) {
     changed = false;
-    for (const node of order) {
-      const list = slots[node]!;
-      let now = zero[node]! | (input.pointers?.[bpf.blocks[node]!.start] ?? 0);
-      for (const slot of list) now = zeroAfter(input, slot, now);
-      for (const to of bpf.graph[node]!) {
-        const met = zero[to]! & (now | (input.pointers?.[bpf.blocks[to]!.start] ?? 0));
+    for (const node of shape.order) {
+      if (stale[node] === 0) continue;
+      stale[node] = 0;
+      const { start, end } = blocks[node]!;
+      let now = zero[node]! | pointersAt(node);
+      for (let slot = start; slot < end; slot++)
+        if (input.insnAt(slot) !== undefined) now = zeroAfter(input, slot, now);
+      for (const to of graph[node]!) {
+        const met = zero[to]! & (now | pointersAt(to));
         if (met === zero[to]) continue;
         zero[to] = met;
+        stale[to] = 1;
         changed = true;
       }
     }
   }
-  return { live, upper, zero };
+  return zero;
 }

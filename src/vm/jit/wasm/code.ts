@@ -76,9 +76,11 @@ export class Code {
     this.out.i32(value);
   }
 
-  i64(value: bigint): void {
+  /** A whole number, or 64 bits. */
+  i64(value: bigint | number): void {
     this.out.byte(opcodes['i64.const'][0]);
-    this.out.i64(value);
+    if (typeof value === 'number' && value === (value | 0)) this.out.i32(value);
+    else this.out.i64(BigInt(value));
   }
 
   get(local: Local): void {
