@@ -50,9 +50,10 @@ interface Probe {
   readonly insns: Uint8Array;
   readonly name?: string;
   readonly expectedAttachType?: number;
+  readonly functions?: { readonly progBtfFd: number; readonly funcInfo: Uint8Array };
 }
 
-function load(system: System, { type, insns, name, expectedAttachType = 0 }: Probe): number {
+function load(system: System, { type, insns, name, expectedAttachType = 0, functions }: Probe): number {
   return system.bpf('progLoad', {
     progType: type,
     expectedAttachType,
@@ -61,6 +62,9 @@ function load(system: System, { type, insns, name, expectedAttachType = 0 }: Pro
     license: 'GPL',
     kernVersion: system.kernelVersion?.() ?? 0,
     ...(name === undefined ? {} : { progName: name }),
+    ...(functions === undefined
+      ? {}
+      : { ...functions, funcInfoRecSize: 8, funcInfoCnt: functions.funcInfo.length / 8 }),
   });
 }
 
@@ -85,6 +89,35 @@ function usesGlobalData(system: System): number {
     return load(system, { type: progTypes.socket_filter.id, insns });
   } finally {
     system.close(map);
+  }
+}
+
+/** A function that hands on its argument, which is a context by a tag alone. */
+function takesContextTag(system: System): number {
+  const builder = new BtfBuilder();
+  const result = builder.add(int);
+  const pointer = builder.add({ kind: 'ptr', name: '', type: 0 });
+  const type = builder.add({
+    kind: 'funcProto',
+    name: '',
+    type: result,
+    parameters: [{ name: 'ctx', type: pointer }],
+  });
+  const [main, called] = ['main', 'called'].map((name) =>
+    builder.add({ kind: 'func', name, type, linkage: 1 }),
+  );
+  builder.add({ kind: 'declTag', name: 'arg:ctx', type: called!, component: 0 });
+  const btf = builder.build();
+  const progBtfFd = system.bpf('btfLoad', { btf, btfSize: btf.length });
+  try {
+    const insns = code('call pc+1\nexit\ncall bpf_get_socket_cookie\nexit');
+    return load(system, {
+      type: progTypes.socket_filter.id,
+      insns,
+      functions: { progBtfFd, funcInfo: new Uint8Array(Uint32Array.of(0, main!, 2, called!).buffer) },
+    });
+  } finally {
+    system.close(progBtfFd);
   }
 }
 
@@ -122,6 +155,7 @@ const probes = {
   btfEnum64: takesTypes((builder) => {
     builder.add({ kind: 'enum64', name: 'e', size: 8, signed: false, values: [] });
   }),
+  argCtxTag: takesContextTag,
   progName: (system: System) =>
     load(system, { type: progTypes.socket_filter.id, insns: code(returnZero), name: 'skep_name' }),
   expectedAttachType: (system: System) =>

@@ -10,6 +10,7 @@ import { progTypes } from '../uapi/prog-types.ts';
 import type { Mapping, System } from '../uapi/seam.ts';
 import { type AttachTarget, findAttachTarget } from './attach-target.ts';
 import { Collection } from './collection.ts';
+import { withContextTypes } from './context-arguments.ts';
 import {
   configContents,
   type KernelConfig,
@@ -54,7 +55,8 @@ export interface LoadOptions {
  * @throws {LoadError} where the verifier rejects a program
  * @throws {BpfError} where a map cannot be made
  */
-export function loadCollection(system: System, spec: CollectionSpec, options: LoadOptions): Collection {
+export function loadCollection(system: System, given: CollectionSpec, options: LoadOptions): Collection {
+  const spec = withContextTypes(given, system);
   if (spec.byteOrder !== 'little') {
     throw new SkepError({
       code: 'byte-order',
