@@ -130,7 +130,7 @@ export function wordsOf(bytes: Uint8Array): Int32Array {
 export function decodeLenient(bytes: Uint8Array): LenientSlots {
   const view = viewOf(bytes);
   const count = Math.floor(bytes.byteLength / slotBytes);
-  const out: (Insn | InvalidInsn | undefined)[] = [];
+  const out: (Insn | InvalidInsn | undefined)[] = new Array(slotCount(bytes));
   const words = wordsOf(bytes);
   const raw = emptyRaw();
   const second = emptyRaw();
@@ -141,21 +141,21 @@ export function decodeLenient(bytes: Uint8Array): LenientSlots {
     if (sharedWords[2 * at] === first && sharedWords[2 * at + 1] === imm) {
       const known = sharedInsns[at];
       if (known !== undefined) {
-        out.push(known);
+        out[slot] = known;
         continue;
       }
     }
     readRaw(view, slot, raw);
     const shape = shapes[raw.opcode];
     if (shape === undefined) {
-      out.push(invalid('opcode', `opcode ${hexByte(raw.opcode)} is no instruction`, raw));
+      out[slot] = invalid('opcode', `opcode ${hexByte(raw.opcode)} is no instruction`, raw);
       continue;
     }
     const wrong = wrongField(shape, raw);
     const insn =
       wrong === undefined ? shape.make(raw) : invalid(wrong, describeWrong(shape, wrong, raw), raw);
     if (raw.opcode !== wideLoadOpcode) {
-      out.push(insn);
+      out[slot] = insn;
       if (insn.op === 'invalid') continue;
       sharedInsns[at] = insn;
       sharedWords[2 * at] = first;
@@ -166,15 +166,15 @@ export function decodeLenient(bytes: Uint8Array): LenientSlots {
     if (hasSecond) readRaw(view, slot + 1, second);
     const takesSecond =
       hasSecond && second.opcode === 0 && second.dst === 0 && second.src === 0 && second.off === 0;
-    if (insn.op === 'ldimm64') out.push(joinWide(insn, raw, hasSecond ? second : undefined));
-    else out.push(takesSecond && insn.op === 'invalid' ? { ...insn, hi: second.imm } : insn);
+    if (insn.op === 'ldimm64') out[slot] = joinWide(insn, raw, hasSecond ? second : undefined);
+    else out[slot] = takesSecond && insn.op === 'invalid' ? { ...insn, hi: second.imm } : insn;
     if (!takesSecond) continue;
-    out.push(undefined);
     slot++;
+    out[slot] = undefined;
   }
   const rest = bytes.byteLength - count * slotBytes;
   if (rest > 0) {
-    out.push(invalid('length', `${rest} bytes after the last whole instruction of 8`, emptyRaw()));
+    out[count] = invalid('length', `${rest} bytes after the last whole instruction of 8`, emptyRaw());
   }
   return out;
 }

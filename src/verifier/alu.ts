@@ -10,6 +10,7 @@ import {
   isConst32,
   moveWord,
   scalarAlu,
+  scalarAluImm,
   scalarNeg,
   setLowConst,
   signExtend,
@@ -20,8 +21,8 @@ import { assignId, unlink } from './linked.ts';
 import { ID_ADD_CONST, ID_ADD_CONST32, ID_MOVED } from './log/index.ts';
 import { doPointer, IMM, operators } from './pointer-alu.ts';
 import { markPrecise } from './precision.ts';
-import { copyReg, fitsBits, isScalar, setKnown, setScalar, typeOf } from './regs.ts';
-import { type AluInsn, OFFSET, POINTER, samePath } from './speculation.ts';
+import { copyReg, fitsBits, isScalar, setKnownImm, setKnownPair, setScalar, typeOf } from './regs.ts';
+import { type AluInsn, OFFSET, samePath } from './speculation.ts';
 import { regAt } from './state/frame.ts';
 import { ID, OFF, PRECISE, SUBREG_DEF, TNUM_VALUE, TYPE } from './state/layout.ts';
 import { regTypes } from './state/reg-types.ts';
@@ -87,8 +88,8 @@ function doMov(env: Env, insn: AluInsn): void {
   const frame = env.frame;
   if (!('reg' in insn.src)) {
     checkWrite(env, insn.dst);
-    const imm = BigInt(insn.src.imm);
-    setKnown(frame, regAt(insn.dst), insn.bits === 64 ? imm : BigInt.asUintN(32, imm));
+    const { imm } = insn.src;
+    setKnownPair(frame, regAt(insn.dst), imm, insn.bits === 64 ? imm >> 31 : 0);
     return;
   }
   const src = insn.src.reg;
@@ -161,8 +162,8 @@ function doBinary(env: Env, insn: AluInsn): void {
   // Wherever a pointer into the arena is moved to, it stays in the arena.
   if (typeOf(frame, dst) === regTypes.arena) return;
   if (!('reg' in insn.src)) {
-    setKnown(env.fake, IMM, BigInt(insn.src.imm));
     if (dstIsPointer) {
+      setKnownImm(env.fake, IMM, insn.src.imm);
       doPointer(env, insn, { pointer: dst, file: env.fake, offset: IMM });
       return;
     }
@@ -193,42 +194,52 @@ function doBinary(env: Env, insn: AluInsn): void {
 function doScalars(env: Env, insn: AluInsn): void {
   const frame = env.frame;
   const dst = regAt(insn.dst);
-  const fake = env.fake;
-  copyReg({ file: fake, r: POINTER }, frame, dst);
-  if ('reg' in insn.src) copyReg({ file: fake, r: OFFSET }, frame, regAt(insn.src.reg));
-  else setKnown(fake, OFFSET, BigInt(insn.src.imm));
-  if (!env.allowLeaks && 'reg' in insn.src && (insn.alu === 'add' || insn.alu === 'sub')) {
-    samePath(env, insn, 'scalar');
+  const { alu, src } = insn;
+  const fork = alu === 'and' || alu === 'or';
+  if (!('reg' in src)) {
+    if (fork) forkOnSignMask(env, insn);
+    scalarAluImm(frame, dst, src.imm, insn);
+    if (frame.i32[2 * dst + ID] !== 0) linkByConstant(env, insn, src.imm);
+    else frame.i32[2 * dst + OFF] = 0;
+    return;
   }
-  if ((insn.alu === 'and' || insn.alu === 'or') && isConst(fake, OFFSET)) forkOnSignMask(env, insn);
-  copyReg({ file: fake, r: POINTER }, frame, dst);
-  scalarAlu(fake, POINTER, OFFSET, insn);
-  copyReg({ file: frame, r: dst }, fake, POINTER);
-  linkByConstant(env, insn);
+  // What it was before the operation, which may change it.
+  copyReg({ file: env.fake, r: OFFSET }, frame, regAt(src.reg));
+  if (!env.allowLeaks && (alu === 'add' || alu === 'sub')) samePath(env, insn, 'scalar');
+  if (fork && isConst(env.fake, OFFSET)) forkOnSignMask(env, insn);
+  scalarAlu(frame, dst, regAt(src.reg), insn);
+  linkByConstant(env, insn, addedBy(env, insn));
 }
 
-/** A copy that moved by a constant stays linked to what it was copied from. */
-function linkByConstant(env: Env, insn: AluInsn): void {
+/** The second operand of an addition or subtraction, where it is known; some number beyond a word where it is one. */
+function addedBy(env: Env, insn: AluInsn): number | undefined {
+  const { i32 } = env.fake;
+  const at = 2 * (OFFSET + TNUM_VALUE);
+  const low = i32[at] as number;
+  if (insn.bits === 32) return isConst32(env.fake, OFFSET) ? low : undefined;
+  if (!isConst(env.fake, OFFSET)) return undefined;
+  return i32[at + 1] === low >> 31 ? low : Number.MAX_SAFE_INTEGER;
+}
+
+/**
+ * A copy that moved by a constant stays linked to what it was copied from. `added` is the second operand, undefined
+ * where it is not known.
+ */
+function linkByConstant(env: Env, insn: AluInsn, added: number | undefined): void {
   const frame = env.frame;
   const w = 2 * regAt(insn.dst);
   const id = frame.i32[w + ID] as number;
   frame.i32[w + ID] = 0;
   if ((id & ID_MOVED) !== 0 || id === 0) frame.i32[w + OFF] = 0;
   if (id === 0 || !env.input.capabilities.bpf) return;
-  const { fake } = env;
-  const known = insn.bits === 32 ? isConst32(fake, OFFSET) : isConst(fake, OFFSET);
-  if ((insn.alu !== 'add' && insn.alu !== 'sub') || !known) return;
-  const value =
-    insn.bits === 32
-      ? BigInt(fake.i32[2 * (OFFSET + TNUM_VALUE)] as number)
-      : (fake.i64[OFFSET + TNUM_VALUE] as bigint);
-  const delta = insn.alu === 'add' ? value : -value;
-  if ((id & ID_MOVED) !== 0 || BigInt.asIntN(32, value) !== value || BigInt.asIntN(32, delta) !== delta) {
+  if ((insn.alu !== 'add' && insn.alu !== 'sub') || added === undefined) return;
+  const delta = insn.alu === 'add' ? added : -added;
+  if ((id & ID_MOVED) !== 0 || (added | 0) !== added || (delta | 0) !== delta) {
     frame.i32[w + OFF] = 0;
     return;
   }
   frame.i32[w + ID] = id | (insn.bits === 32 ? ID_ADD_CONST32 : ID_ADD_CONST);
-  frame.i32[w + OFF] = Number(delta);
+  frame.i32[w + OFF] = delta;
 }
 
 /** A value that is 0 or -1 is looked at as both, one after the other (maybe_fork_scalars). */

@@ -162,14 +162,13 @@ function step(env: Env): Outcome {
     if (first !== undefined) checkRead(env, first);
     return env.reject('EINVAL', invalidText(insn));
   }
-  if (isJumpClass(insn)) env.jumpsProcessed++;
-  const stores =
-    insn.op === 'store' ||
-    insn.op === 'storeRelease' ||
-    insn.op === 'atomic' ||
-    (insn.op === 'call' && (insn.kind === 'kfunc' || (insn.kind === 'helper' && makesDynptr(insn.imm))));
+  const { op } = insn;
+  if (op === 'exit') {
+    env.jumpsProcessed++;
+    return doExit(env);
+  }
+  const stores = mayStore(insn, op);
   if (stores) env.stackLiveness.begin();
-  if (insn.op === 'exit') return doExit(env);
   doInsn(env, insn);
   if (stores) env.stackLiveness.commit(env.state, env.insn);
   if (env.threw) {
@@ -181,19 +180,25 @@ function step(env: Env): Outcome {
     returnFromSubprog(env);
     return 'on';
   }
-  env.insn += insn.op === 'ldimm64' ? 2 : 1;
+  env.insn += op === 'ldimm64' ? 2 : 1;
   return 'on';
+}
+
+/** Instructions whose writes stack liveness is told of. */
+function mayStore(insn: Insn, op: Insn['op']): boolean {
+  if (op === 'store' || op === 'storeRelease' || op === 'atomic') return true;
+  return op === 'call' && isStoringCall(insn as Call);
+}
+
+type Call = Extract<Insn, { op: 'call' }>;
+
+function isStoringCall(insn: Call): boolean {
+  return insn.kind === 'kfunc' || (insn.kind === 'helper' && makesDynptr(insn.imm));
 }
 
 /** Helpers that begin or end a dynptr, which takes slots of the stack whole. */
 function makesDynptr(id: number): boolean {
   return id >= helpers.dynptr_from_mem.id && id <= helpers.ringbuf_discard_dynptr.id;
-}
-
-function isJumpClass(insn: Insn): boolean {
-  return (
-    insn.op === 'jmp' || insn.op === 'ja' || insn.op === 'call' || insn.op === 'exit' || insn.op === 'mayGoto'
-  );
 }
 
 function doInsn(env: Env, insn: Exclude<Insn, { op: 'exit' }>): void {
@@ -223,15 +228,19 @@ function doInsn(env: Env, insn: Exclude<Insn, { op: 'exit' }>): void {
       doPacketLoad(env, insn);
       return;
     case 'jmp':
+      env.jumpsProcessed++;
       doJump(env, insn);
       return;
     case 'ja':
+      env.jumpsProcessed++;
       env.insn += insn.off;
       return;
     case 'mayGoto':
+      env.jumpsProcessed++;
       doMayGoto(env, insn.off);
       return;
     case 'call':
+      env.jumpsProcessed++;
       doCall(env, insn);
       return;
   }

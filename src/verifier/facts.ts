@@ -10,7 +10,7 @@ import { type Frame, REGS, regAt } from './state/frame.ts';
 import { regTypes } from './state/reg-types.ts';
 import type { InsnFacts, MemoryRegion } from './types.ts';
 
-const ALL = 0xffff;
+const EVERY_REG = (1 << REGS) - 1;
 /** Fits no constant. */
 const VARIES = -1;
 
@@ -31,8 +31,8 @@ export class FactsBuilder {
   private readonly offsets: Int32Array;
 
   constructor(count: number) {
-    this.pointers = new Uint16Array(count).fill(ALL);
-    this.numbers = new Uint16Array(count).fill(ALL);
+    this.pointers = new Uint16Array(count).fill(EVERY_REG);
+    this.numbers = new Uint16Array(count).fill(EVERY_REG);
     this.ways = new Uint8Array(count);
     this.regions = new Uint8Array(count);
     this.offsets = new Int32Array(count);
@@ -40,15 +40,20 @@ export class FactsBuilder {
 
   /** An instruction is about to be checked. */
   at(slot: number, frame: Frame): void {
-    let pointers = 0;
-    let numbers = 0;
-    for (let reg = 0; reg < REGS; reg++) {
-      const type = typeOf(frame, regAt(reg));
-      if (type === regTypes.scalar) numbers |= 1 << reg;
-      else if (type !== regTypes.notInit) pointers |= 1 << reg;
+    let pointers = this.pointers[slot] as number;
+    let numbers = this.numbers[slot] as number;
+    // Of what is neither throughout already there is nothing more to find out.
+    for (let rest = (pointers | numbers) & EVERY_REG; rest !== 0; rest &= rest - 1) {
+      const bit = rest & -rest;
+      const type = typeOf(frame, regAt(31 - Math.clz32(bit)));
+      if (type === regTypes.scalar) pointers &= ~bit;
+      else {
+        numbers &= ~bit;
+        if (type === regTypes.notInit) pointers &= ~bit;
+      }
     }
-    this.pointers[slot] = (this.pointers[slot] as number) & pointers;
-    this.numbers[slot] = (this.numbers[slot] as number) & numbers;
+    this.pointers[slot] = pointers & EVERY_REG;
+    this.numbers[slot] = numbers & EVERY_REG;
   }
 
   jump(slot: number, way: number): void {
@@ -84,10 +89,17 @@ export class FactsBuilder {
     }
     const neverJumps = new Set<number>();
     const alwaysJumps = new Set<number>();
-    this.ways.forEach((way, slot) => {
+    for (let slot = 0; slot < seen.length; slot++) {
+      const way = this.ways[slot];
       if (way === ways.falls) neverJumps.add(slot);
-      if (way === ways.jumps) alwaysJumps.add(slot);
-    });
+      else if (way === ways.jumps) alwaysJumps.add(slot);
+    }
+    // There may be a great many, and not everyone who verifies asks.
+    let found: Map<number, MemoryRegion> | undefined;
+    const knownRegions = (): Map<number, MemoryRegion> => {
+      found ??= this.knownRegions();
+      return found;
+    };
     return {
       pointers: this.pointers,
       numbers: this.numbers,
@@ -95,7 +107,9 @@ export class FactsBuilder {
       alwaysJumps,
       callMaps: known(this.maps),
       constantKeys: new Map([...this.keys].filter(([, key]) => key !== VARIES)),
-      regions: this.knownRegions(),
+      get regions(): Map<number, MemoryRegion> {
+        return knownRegions();
+      },
     };
   }
 

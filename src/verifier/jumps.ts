@@ -7,9 +7,11 @@ import { checkRead, isSecret } from './checks.ts';
 import {
   boundsViolation,
   branchTaken,
+  branchTakenImm,
   isConst,
   isConst32,
   refine,
+  refineImm,
   type Taken,
   unbound,
 } from './domain/index.ts';
@@ -22,7 +24,7 @@ import { markNotNull, markNull } from './null.ts';
 import { matchPackets } from './packet-ranges.ts';
 import { markPrecise } from './precision.ts';
 import { printChanges } from './print.ts';
-import { copyReg, isPacketOrEnd, isScalar, setKnownImm, setScalar, typeOf, word } from './regs.ts';
+import { isPacketOrEnd, isScalar, setScalar, typeOf, word } from './regs.ts';
 import { type Frame, regAt } from './state/frame.ts';
 import { AUX0, ID, TNUM_VALUE } from './state/layout.ts';
 import { baseType, mayBeNull, regTypes } from './state/reg-types.ts';
@@ -30,10 +32,6 @@ import { historyFlags, type LinkedReg, type State } from './state/state.ts';
 import { isNonNull } from './trust.ts';
 
 type Jump = Extract<Insn, { op: 'jmp' }>;
-
-/** Scratch registers of env.fake: both operands. */
-const LEFT = regAt(0);
-const RIGHT = regAt(1);
 
 const flipped: Readonly<Partial<Record<JmpCond, JmpCond>>> = {
   gt: 'lt',
@@ -62,7 +60,6 @@ export function doJump(env: Env, insn: Jump): void {
   }
   if (typeOf(frame, dst) === regTypes.stack) flags |= historyFlags.dstStack;
   if (flags !== 0) pushHistory(env, flags, undefined);
-  loadOperands(env, insn);
   const taken = isTaken(env, insn);
   if (taken >= 0) {
     if (isScalar(frame, dst)) markPrecise(env, insn.dst);
@@ -85,50 +82,56 @@ function speculate(env: Env, insn: Jump, off: number): void {
   if ('reg' in insn.src) setScalar(frame, regAt(insn.src.reg));
 }
 
-function loadOperands(env: Env, insn: Jump): void {
-  copyReg({ file: env.fake, r: LEFT }, env.frame, regAt(insn.dst));
-  if ('reg' in insn.src) copyReg({ file: env.fake, r: RIGHT }, env.frame, regAt(insn.src.reg));
-  else setKnownImm(env.fake, RIGHT, insn.src.imm);
-}
-
 /** is_branch_taken */
 function isTaken(env: Env, insn: Jump): Taken {
-  const { fake } = env;
-  const left = typeOf(fake, LEFT);
-  const right = typeOf(fake, RIGHT);
-  if (isPacketOrEnd(left) && isPacketOrEnd(right) && insn.bits === 64) return packetTaken(env, insn.cond);
-  const leftScalar = left === regTypes.scalar;
-  const rightScalar = right === regTypes.scalar;
-  if (leftScalar && rightScalar) return branchTaken(fake, LEFT, RIGHT, insn);
+  const { frame } = env;
+  const { dst, src, bits, cond } = insn;
+  const left = regAt(dst);
+  const leftType = typeOf(frame, left);
+  if (!('reg' in src)) {
+    if (leftType === regTypes.scalar) return branchTakenImm(frame, left, src.imm, insn);
+    // One pointer: only a comparison with zero can be decided.
+    return src.imm === 0 && isNonNull(frame, left) ? neverNull(cond) : -1;
+  }
+  const right = regAt(src.reg);
+  const rightType = typeOf(frame, right);
+  if (isPacketOrEnd(leftType) && isPacketOrEnd(rightType) && bits === 64) {
+    return packetTaken(frame, insn, { left, right });
+  }
+  const leftScalar = leftType === regTypes.scalar;
+  const rightScalar = rightType === regTypes.scalar;
+  if (leftScalar && rightScalar) return branchTaken(frame, left, right, insn);
   if (!leftScalar && !rightScalar) return -1;
-  // One pointer: only a comparison with zero can be decided.
-  const scalar = leftScalar ? LEFT : RIGHT;
-  const known = insn.bits === 32 ? isConst32(fake, scalar) : isConst(fake, scalar);
-  const mask = insn.bits === 32 ? 0xffff_ffffn : 0xffff_ffff_ffff_ffffn;
-  if (
-    !known ||
-    ((fake.u64[scalar + TNUM_VALUE] as bigint) & mask) !== 0n ||
-    !isNonNull(fake, leftScalar ? RIGHT : LEFT)
-  )
-    return -1;
-  if (insn.cond === 'eq') return 0;
-  return insn.cond === 'ne' ? 1 : -1;
+  const scalar = leftScalar ? left : right;
+  return isZero(frame, scalar, bits) && isNonNull(frame, leftScalar ? right : left) ? neverNull(cond) : -1;
+}
+
+/** Whether a number, or its low word, is known to be zero. */
+function isZero(frame: Frame, r: number, bits: 32 | 64): boolean {
+  const known = bits === 32 ? isConst32(frame, r) : isConst(frame, r);
+  const low = word(frame, r, 2 * TNUM_VALUE);
+  return known && low === 0 && (bits === 32 || word(frame, r, 2 * TNUM_VALUE + 1) === 0);
+}
+
+/** Of a pointer that is valid and zero. */
+function neverNull(cond: JmpCond): Taken {
+  if (cond === 'eq') return 0;
+  return cond === 'ne' ? 1 : -1;
 }
 
 const BEYOND_END = -2;
 
 /** is_pkt_ptr_branch_taken */
-function packetTaken(env: Env, given: JmpCond): Taken {
-  const { fake } = env;
-  let cond = given;
-  let pkt = LEFT;
-  if (typeOf(fake, RIGHT) !== regTypes.packetEnd) {
-    if (typeOf(fake, LEFT) !== regTypes.packetEnd) return -1;
-    pkt = RIGHT;
-    cond = flipped[given] ?? given;
+function packetTaken(frame: Frame, insn: Jump, { left, right }: { left: number; right: number }): Taken {
+  let { cond } = insn;
+  let pkt = left;
+  if (typeOf(frame, right) !== regTypes.packetEnd) {
+    if (typeOf(frame, left) !== regTypes.packetEnd) return -1;
+    pkt = right;
+    cond = flipped[cond] ?? cond;
   }
-  if (typeOf(fake, pkt) === regTypes.packetEnd) return -1;
-  const range = word(fake, pkt, AUX0);
+  if (typeOf(frame, pkt) === regTypes.packetEnd) return -1;
+  const range = word(frame, pkt, AUX0);
   if (range >= 0) return -1;
   if ((cond === 'le' || cond === 'gt') && range === BEYOND_END) return cond === 'gt' ? 1 : 0;
   if (cond === 'lt' || cond === 'ge') return cond === 'ge' ? 1 : 0;
@@ -140,18 +143,16 @@ function split(env: Env, insn: Jump, srcReg: number): void {
   const frame = here.frame;
   const dst = regAt(insn.dst);
   const src = srcReg >= 0 ? regAt(srcReg) : -1;
-  const linked: LinkedReg[] = [];
-  const linkId = (r: number): number => (r >= 0 && isScalar(frame, r) ? word(frame, r, ID) : 0);
-  if (linkId(src) !== 0) collectLinked(env, linkId(src), linked);
-  if (linkId(dst) !== 0) collectLinked(env, linkId(dst), linked);
-  const unique = dedupe(linked);
+  const unique = linkedOf(env, src, dst);
   if (unique.length > 1) pushHistory(env, 0, unique);
   const there = pushBranch(env, { insn: env.insn + insn.off + 1, prev: env.insn });
   refineBoth(env, insn, there);
-  for (const r of [src, dst]) {
-    if (linkId(r) === 0) continue;
-    syncLinked(here, { r, linked: unique });
-    syncLinked(there, { r, linked: unique });
+  if (unique.length > 0) {
+    for (const r of [src, dst]) {
+      if (linkId(frame, r) === 0) continue;
+      syncLinked(here, { r, linked: unique });
+      syncLinked(there, { r, linked: unique });
+    }
   }
   liftNull(env, insn, there);
   const nullTest =
@@ -165,6 +166,21 @@ function split(env: Env, insn: Jump, srcReg: number): void {
   if (isSecret(env, insn.dst)) env.reject('EACCES', `R${insn.dst} pointer comparison prohibited`);
 }
 
+function linkId(frame: Frame, r: number): number {
+  return r >= 0 && isScalar(frame, r) ? word(frame, r, ID) : 0;
+}
+
+const none: readonly LinkedReg[] = [];
+
+/** Everything that is linked to one of the operands. */
+function linkedOf(env: Env, src: number, dst: number): readonly LinkedReg[] {
+  const ids = [linkId(env.frame, src), linkId(env.frame, dst)] as const;
+  if (ids[0] === 0 && ids[1] === 0) return none;
+  const linked: LinkedReg[] = [];
+  for (const id of ids) if (id !== 0) collectLinked(env, id, linked);
+  return dedupe(linked);
+}
+
 function dedupe(linked: readonly LinkedReg[]): LinkedReg[] {
   return linked.filter(
     (one, i) =>
@@ -176,43 +192,31 @@ function dedupe(linked: readonly LinkedReg[]): LinkedReg[] {
 
 /** reg_set_min_max */
 function refineBoth(env: Env, insn: Jump, there: State): void {
-  const { fake } = env;
-  if (!isScalar(fake, LEFT) || !isScalar(fake, RIGHT)) return;
-  const sides = [
-    { state: there, holds: true },
-    { state: env.state, holds: false },
-  ];
-  const same = 'reg' in insn.src && insn.src.reg === insn.dst;
-  for (const { state, holds } of sides) {
-    if (same) {
-      // Linux narrows the one register by itself, on the impossible side too, and its numbers show it.
-      refine(state.frame, regAt(insn.dst), regAt(insn.dst), { cond: insn.cond, bits: insn.bits, holds });
-      continue;
-    }
-    loadOperandsOf(env, state, insn);
-    refine(fake, LEFT, RIGHT, { cond: insn.cond, bits: insn.bits, holds });
-    copyReg({ file: state.frame, r: regAt(insn.dst) }, fake, LEFT);
-    if ('reg' in insn.src) copyReg({ file: state.frame, r: regAt(insn.src.reg) }, fake, RIGHT);
-  }
-  for (const { state, holds } of sides) {
-    checkBounds(env, { file: state.frame, r: regAt(insn.dst), where: `${holds}_reg1` });
-    if ('reg' in insn.src) {
-      checkBounds(env, { file: state.frame, r: regAt(insn.src.reg), where: `${holds}_reg2` });
-    }
-  }
+  const { frame } = env;
+  if (!isScalar(frame, regAt(insn.dst))) return;
+  if ('reg' in insn.src && !isScalar(frame, regAt(insn.src.reg))) return;
+  refineSide(there.frame, insn, true);
+  refineSide(env.frame, insn, false);
+  checkSide(env, there.frame, { insn, holds: true });
+  checkSide(env, env.frame, { insn, holds: false });
+}
+
+function refineSide(frame: Frame, { dst, src, cond, bits }: Jump, holds: boolean): void {
+  // Linux narrows a register that is compared with itself, on the impossible side too, and its numbers show it.
+  if ('reg' in src) refine(frame, regAt(dst), regAt(src.reg), { cond, bits, holds });
+  else refineImm(frame, regAt(dst), src.imm, { cond, bits, holds });
+}
+
+function checkSide(env: Env, frame: Frame, { insn, holds }: { insn: Jump; holds: boolean }): void {
+  checkBounds(env, { file: frame, r: regAt(insn.dst), holds, no: 1 });
+  if ('reg' in insn.src) checkBounds(env, { file: frame, r: regAt(insn.src.reg), holds, no: 2 });
 }
 
 /** A side that no value takes may have ranges that contradict each other: they are forgotten (reg_bounds_sanity_check). */
-function checkBounds(env: Env, reg: { file: Frame; r: number; where: string }): void {
+function checkBounds(env: Env, reg: { file: Frame; r: number; holds: boolean; no: number }): void {
   if (boundsViolation(reg.file, reg.r) === undefined) return;
-  env.write(`${violationLine(reg.file, reg.r, reg.where)}\n`);
+  env.write(`${violationLine(reg.file, reg.r, `${reg.holds}_reg${reg.no}`)}\n`);
   unbound(reg.file, reg.r);
-}
-
-function loadOperandsOf(env: Env, state: State, insn: Jump): void {
-  copyReg({ file: env.fake, r: LEFT }, state.frame, regAt(insn.dst));
-  if ('reg' in insn.src) copyReg({ file: env.fake, r: RIGHT }, state.frame, regAt(insn.src.reg));
-  else setKnownImm(env.fake, RIGHT, insn.src.imm);
 }
 
 /** Two pointers that compare equal are both valid where one is. */

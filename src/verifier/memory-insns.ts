@@ -7,7 +7,16 @@ import { checkRead, checkWrite, isSecret, overwrite } from './checks.ts';
 import type { Env } from './env.ts';
 import { accessMemory, rememberPointer } from './memory.ts';
 import { checkNothingHeld } from './references.ts';
-import { isPacket, isSock, setKnown, setNotInit, setPointer, setScalar, typeOf } from './regs.ts';
+import {
+  isPacket,
+  isSock,
+  setKnownImm,
+  setKnownPair,
+  setNotInit,
+  setPointer,
+  setScalar,
+  typeOf,
+} from './regs.ts';
 import { regAt } from './state/frame.ts';
 import { AUX0, OFF, SUBREG_DEF } from './state/layout.ts';
 import { baseType, regTypeName, regTypes } from './state/reg-types.ts';
@@ -25,6 +34,7 @@ export function doLoad(env: Env, insn: InsnOf<'load'> | InsnOf<'loadAcquire'>): 
     size: insn.size,
     write: false,
     value: insn.dst,
+    imm: 0,
     signed: insn.op === 'load' && insn.signed,
     aligned: acquire,
   });
@@ -43,12 +53,16 @@ export function doStore(env: Env, insn: InsnOf<'store'> | InsnOf<'storeRelease'>
   if (release && !atomicAllowed(type)) {
     env.reject('EACCES', `BPF_ATOMIC stores into R${insn.dst} ${regTypeName(type)} is not allowed`);
   }
-  const access = { reg: insn.dst, off: insn.off, size: insn.size, write: true, aligned: release };
-  if (src >= 0) accessMemory(env, { ...access, value: src });
-  else {
-    const imm = !release && 'imm' in insn.src ? insn.src.imm : 0;
-    accessMemory(env, { ...access, value: -2, imm });
-  }
+  accessMemory(env, {
+    reg: insn.dst,
+    off: insn.off,
+    size: insn.size,
+    write: true,
+    value: src >= 0 ? src : -2,
+    imm: !release && 'imm' in insn.src ? insn.src.imm : 0,
+    signed: false,
+    aligned: release,
+  });
   rememberPointer(env, type, false);
 }
 
@@ -74,10 +88,20 @@ export function doAtomic(env: Env, insn: InsnOf<'atomic'>): void {
     loaded = insn.atomic === 'cmpxchg' ? 0 : insn.src;
     overwrite(env, loaded);
   }
-  const access = { reg: insn.dst, off: insn.off, size: insn.size, aligned: true };
-  accessMemory(env, { ...access, write: false, value: -1 });
-  if (loaded >= 0) accessMemory(env, { ...access, write: false, value: loaded });
-  accessMemory(env, { ...access, write: true, value: -1 });
+  const access = (write: boolean, value: number): void =>
+    accessMemory(env, {
+      reg: insn.dst,
+      off: insn.off,
+      size: insn.size,
+      write,
+      value,
+      imm: 0,
+      signed: false,
+      aligned: true,
+    });
+  access(false, -1);
+  if (loaded >= 0) access(false, loaded);
+  access(true, -1);
 }
 
 export function doWideLoad(env: Env, insn: InsnOf<'ldimm64'>): void {
@@ -86,7 +110,7 @@ export function doWideLoad(env: Env, insn: InsnOf<'ldimm64'>): void {
   const frame = env.frame;
   const load = env.wideLoads.get(env.insn);
   if (load === undefined) {
-    setKnown(frame, r, (BigInt(insn.hi) << 32n) | BigInt(insn.lo >>> 0));
+    setKnownPair(frame, r, insn.lo, insn.hi);
     return;
   }
   if (load.kind === 'func') {
@@ -134,6 +158,6 @@ export function doPacketLoad(env: Env, insn: InsnOf<'ldPacket'>): void {
   env.frame.i32[2 * regAt(0) + SUBREG_DEF] = env.insn + 1;
   if (env.state.curFrame === 0) return;
   pushBranch(env, { insn: env.insn + 1, prev: env.insn });
-  setKnown(env.frame, regAt(0), 0n);
+  setKnownImm(env.frame, regAt(0), 0);
   env.returnNow = true;
 }

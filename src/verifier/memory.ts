@@ -8,13 +8,13 @@ import { type Access, leakCheck, loadUnknown } from './access.ts';
 import { checkAlignment, offText } from './alignment.ts';
 import { accessBtf } from './btf-access.ts';
 import { accessCtx } from './ctx-access.ts';
-import { coerceSize, coerceSizeSx, isConst } from './domain/index.ts';
+import { coerceSize, coerceSizeSx, constNumber, isConst } from './domain/index.ts';
 import type { Env } from './env.ts';
 import { regions } from './facts.ts';
 import { accessKptr, checkMapFields, kptrAt } from './kptr.ts';
 import { unlink } from './linked.ts';
 import { accessMapPointer } from './map-pointer.ts';
-import { isPacket, isSock, isUnmoved, setKnown, setScalar, typeOf, word } from './regs.ts';
+import { fitsBits, isPacket, isSock, isUnmoved, setKnown, setScalar, typeOf, word } from './regs.ts';
 import { isHalfField, sockAllows } from './sock-fields.ts';
 import { checkStackBounds, readStack, writeStack } from './stack.ts';
 import { regAt } from './state/frame.ts';
@@ -282,7 +282,7 @@ function noteRegion(env: Env, at: { r: number; type: RegType; off: number }): vo
   const { frame, facts } = env;
   const own = type === regTypes.stack && word(frame, r, FRAME_NO) === frame.frameNo && isConst(frame, r);
   if (type === regTypes.ctx) facts.memory(env.insn, regions.ctx, off);
-  else if (own) facts.memory(env.insn, regions.stack, off + Number(frame.i64[r + TNUM_VALUE]));
+  else if (own) facts.memory(env.insn, regions.stack, off + constNumber(frame, r));
   else facts.memory(env.insn, regions.other, 0);
 }
 
@@ -306,8 +306,7 @@ export function accessMemory(env: Env, access: Access): void {
   } else if (type === regTypes.ctx) accessCtx(env, access);
   else if (type === regTypes.stack) {
     checkStackBounds(env, { reg, off, size }, write);
-    const stackAccess =
-      access.imm === undefined ? { reg, off, size, value } : { reg, off, size, value, imm: access.imm };
+    const stackAccess = { reg, off, size, value, imm: access.imm ?? 0 };
     if (write) writeStack(env, stackAccess);
     else readStack(env, stackAccess);
   } else if (isPacket(type)) {
@@ -341,7 +340,7 @@ export function accessMemory(env: Env, access: Access): void {
  * 6.18 keeps the two linked anyway, and then takes one for the other.
  */
 function unlinkSigned(frame: RegFile, r: number, size: number): void {
-  if ((frame.u64[r + UMAX] as bigint) >> BigInt(8 * size - 1) !== 0n) unlink(frame, r);
+  if (!fitsBits(frame, r, 8 * size - 1)) unlink(frame, r);
 }
 
 /** Kinds of pointer that one instruction may not mix with others (reg_type_mismatch_ok). */

@@ -2,7 +2,7 @@
  * Whole registers: what a register becomes when it is set, and the few questions that every part asks of one.
  * A register is a frame (or another register file) and an index (state/layout.ts).
  */
-import { isConst, setConst, setImm, setUnknown } from './domain/index.ts';
+import { isConst, setConst, setImm, setPair, setUnknown } from './domain/index.ts';
 import { FP, Frame, regAt, SLOT_BYTES, slotKinds, spilledAt } from './state/frame.ts';
 import { FRAME_NO, REG_QWORDS, type RegFile, SPARE, TNUM_VALUE, TYPE, UMAX } from './state/layout.ts';
 import { type RegType, regTypes } from './state/reg-types.ts';
@@ -38,6 +38,12 @@ export function setKnown(file: RegFile, r: number, value: bigint): void {
 /** The number `imm`, a signed 32-bit one. */
 export function setKnownImm(file: RegFile, r: number, imm: number): void {
   setImm(file, r, imm);
+  retype(file, r, regTypes.scalar);
+}
+
+/** The number of these two words. */
+export function setKnownPair(file: RegFile, r: number, low: number, high: number): void {
+  setPair(file, r, low, high);
   retype(file, r, regTypes.scalar);
 }
 
@@ -97,7 +103,7 @@ export function widthOf(file: RegFile, r: number): number {
 
 /** Whether at most the low `bits` bits may be set. */
 export function fitsBits(file: RegFile, r: number, bits: number): boolean {
-  return bits >= 64 || (file.u64[r + UMAX] as bigint) < 1n << BigInt(bits);
+  return bits >= 64 || widthOf(file, r) <= bits;
 }
 
 export function copyReg(to: { file: RegFile; r: number }, file: RegFile, r: number): void {

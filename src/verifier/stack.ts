@@ -3,14 +3,14 @@
  * spill one, at known and at variable offsets, and what helpers do to it (check_stack_read, check_stack_write,
  * check_stack_range_initialized).
  */
-import { isConst } from './domain/index.ts';
+import { constNumber, isConst } from './domain/index.ts';
 import { destroyDynptrAt } from './dynptr.ts';
 import type { Env } from './env.ts';
 import { pushHistory } from './history.ts';
 import { assignId, unlink } from './linked.ts';
 import { tnumText } from './log/index.ts';
 import { markPrecise } from './precision.ts';
-import { copyReg, fitsBits, isNull, isScalar, setKnown, setNotInit, setScalar, typeOf } from './regs.ts';
+import { copyReg, fitsBits, isNull, isScalar, setKnownImm, setNotInit, setScalar, typeOf } from './regs.ts';
 import { type Frame, MAX_STACK, regAt, SLOT_BYTES, slotKinds, spilledAt } from './state/frame.ts';
 import { FRAME_NO, SMAX, SMIN, SUBREG_DEF, TNUM_VALUE } from './state/layout.ts';
 import { baseType, regTypes } from './state/reg-types.ts';
@@ -25,7 +25,7 @@ export interface StackAccess {
   readonly size: number;
   /** The register read into or written; -1 is none, -2 an immediate (`imm`). */
   readonly value: number;
-  readonly imm?: number;
+  readonly imm: number;
 }
 
 export const slotOf = (off: number): number => (-off - 1) >> 3;
@@ -41,45 +41,55 @@ const accessFlags = (frame: Frame, slot: number): number =>
   historyFlags.stackAccess | (slot << historyFlags.slotShift) | frame.frameNo;
 
 /** check_stack_access_within_bounds */
-export function checkStackBounds(env: Env, access: Omit<StackAccess, 'value'>, write: boolean): void {
+export function checkStackBounds(
+  env: Env,
+  access: Pick<StackAccess, 'reg' | 'off' | 'size'>,
+  write: boolean,
+): void {
   const file = env.frame;
   const { reg, off, size } = access;
   const r = regAt(reg);
-  const constant = isConst(file, r);
-  const extra = write ? ' write to' : ' read from';
-  let min: bigint;
-  let max: bigint;
-  if (constant) {
-    min = (file.i64[r + TNUM_VALUE] as bigint) + BigInt(off);
-    max = min + BigInt(size);
-  } else {
-    const smin = file.i64[r + SMIN] as bigint;
-    const smax = file.i64[r + SMAX] as bigint;
-    if (smax >= MAX_OFFSET || smin <= -MAX_OFFSET) {
-      env.reject('EACCES', `invalid unbounded variable-offset${extra} stack R${reg}`);
-    }
-    min = smin + BigInt(off);
-    max = smax + BigInt(off) + BigInt(size);
-  }
   const frame = pointee(env, reg);
   const lowest = write || env.allowLeaks ? MAX_STACK : frame.slots * SLOT_BYTES;
-  const outside = min < BigInt(-lowest) || min > -1n;
-  if (outside || max > 0n) {
+  if (isConst(file, r)) {
+    const min = constNumber(file, r) + off;
+    // What is beyond the stack may be beyond exact numbers too.
+    if (min < -lowest || min > -1 || min + size > 0) {
+      const exact = (file.i64[r + TNUM_VALUE] as bigint) + BigInt(off);
+      const errno = min < -lowest || min > -1 ? 'EACCES' : 'EINVAL';
+      env.reject(errno, `invalid${direction(write)} stack R${reg} off=${exact} size=${size}`);
+    }
+    env.growStack(frame, -min);
+    return;
+  }
+  const smin = file.i64[r + SMIN] as bigint;
+  const smax = file.i64[r + SMAX] as bigint;
+  if (smax >= MAX_OFFSET || smin <= -MAX_OFFSET) {
+    env.reject('EACCES', `invalid unbounded variable-offset${direction(write)} stack R${reg}`);
+  }
+  const min = Number(smin) + off;
+  const outside = min < -lowest || min > -1;
+  if (outside || Number(smax) + off + size > 0) {
     env.reject(
       outside ? 'EACCES' : 'EINVAL',
-      constant
-        ? `invalid${extra} stack R${reg} off=${min} size=${size}`
-        : `invalid variable-offset${extra} stack R${reg} var_off=${tnumText(file, r)} off=${off} size=${size}`,
+      `invalid variable-offset${direction(write)} stack R${reg} var_off=${tnumText(file, r)} off=${off} size=${size}`,
     );
   }
-  env.growStack(frame, Number(-min));
+  env.growStack(frame, -min);
+}
+
+const direction = (write: boolean): string => (write ? ' write to' : ' read from');
+
+/** An access through a pointer that was moved by a constant. */
+function moved({ reg, off, size, value, imm }: StackAccess, by: number): StackAccess {
+  return { reg, off: off + by, size, value, imm };
 }
 
 export function readStack(env: Env, access: StackAccess): void {
   const file = env.frame;
   const r = regAt(access.reg);
   if (isConst(file, r)) {
-    readFixed(env, { ...access, off: access.off + Number(file.i64[r + TNUM_VALUE]) });
+    readFixed(env, moved(access, constNumber(file, r)));
     return;
   }
   const shown = tnumText(file, r);
@@ -103,7 +113,7 @@ function readBytes(env: Env, frame: Frame, range: { min: number; max: number; va
     if (frame.kinds[kindAt(off)] !== slotKinds.zero) zero = false;
   }
   const r = regAt(range.value);
-  if (zero) setKnown(env.frame, r, 0n);
+  if (zero) setKnownImm(env.frame, r, 0);
   else setScalar(env.frame, r);
 }
 
@@ -175,10 +185,10 @@ function readPartialSpill(env: Env, frame: Frame, access: StackAccess): boolean 
       env.reject('EACCES', `invalid read from stack off ${off}+${i} size ${size}`);
   }
   if (spills === size && isNull(frame, spilled)) {
-    setKnown(env.frame, to, 0n);
+    setKnownImm(env.frame, to, 0);
     return true;
   }
-  if (zeros === size) setKnown(env.frame, to, 0n);
+  if (zeros === size) setKnownImm(env.frame, to, 0);
   else setScalar(env.frame, to);
   return false;
 }
@@ -197,7 +207,7 @@ function isSpillable(type: number): boolean {
 export function writeStack(env: Env, access: StackAccess): void {
   const file = env.frame;
   const r = regAt(access.reg);
-  if (isConst(file, r)) writeFixed(env, { ...access, off: access.off + Number(file.i64[r + TNUM_VALUE]) });
+  if (isConst(file, r)) writeFixed(env, moved(access, constNumber(file, r)));
   else writeVariable(env, access);
 }
 
@@ -259,7 +269,7 @@ function writeFixed(env: Env, access: StackAccess): void {
     save(frame, slot, size);
     if (!fits) unlink(frame, spilled);
   } else if (value === IMMEDIATE && aligned && caps.bpf) {
-    setKnown(frame, spilled, BigInt(access.imm as number));
+    setKnownImm(frame, spilled, access.imm);
     save(frame, slot, size);
   } else if (from >= 0 && isSpillable(typeOf(cur, from))) {
     if (size !== SLOT_BYTES) env.reject('EACCES', 'invalid size of register spill');
@@ -346,11 +356,11 @@ export function checkStackRange(env: Env, range: StackRange): boolean {
     );
   }
   if (constant && range.raw) {
-    rejectDynptrs(env, range, off + Number(file.i64[r + TNUM_VALUE]));
+    rejectDynptrs(env, range, off + constNumber(file, r));
     return true;
   }
-  const min = off + Number(file.i64[r + (constant ? TNUM_VALUE : SMIN)]);
-  const max = off + Number(file.i64[r + (constant ? TNUM_VALUE : SMAX)]);
+  const min = off + (constant ? constNumber(file, r) : Number(file.i64[r + SMIN]));
+  const max = off + (constant ? constNumber(file, r) : Number(file.i64[r + SMAX]));
   const frame = pointee(env, reg);
   for (let at = min; at < max + size; at++) {
     const slot = slotOf(at);
@@ -393,6 +403,6 @@ export function clobberStack(env: Env, reg: number, range: { off: number; size: 
   for (let i = 0; i < range.size; i++) {
     const off = range.off + i;
     checkStackBounds(env, { reg, off, size: 1 }, true);
-    writeStack(env, { reg, off, size: 1, value: -1 });
+    writeStack(env, { reg, off, size: 1, value: -1, imm: 0 });
   }
 }

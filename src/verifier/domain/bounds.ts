@@ -100,6 +100,13 @@ export function constSigned(file: RegFile, r: number): bigint {
   return file.i64[r + TNUM_VALUE]!;
 }
 
+/** The same as a number, exact up to 53 bits. */
+export function constNumber(file: RegFile, r: number): number {
+  const low = file.i32[2 * r + W_VALUE]!;
+  const high = file.i32[2 * r + W_VALUE + 1]!;
+  return high === low >> 31 ? low : high * 2 ** 32 + (low >>> 0);
+}
+
 /** The 64-bit ranges of a value whose upper half is zero, from its 32-bit ones (__reg_assign_32_into_64). */
 export function assign32Into64(file: RegFile, r: number): void {
   const { i32 } = file;
