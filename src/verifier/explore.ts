@@ -38,7 +38,7 @@ export function explore(env: Env, index: number): void {
   state.frame.inExceptionCallback = index === env.exceptionCallback;
   env.state = state;
   env.pending = [];
-  env.checkpoints = [];
+  env.checkpoints = new Array(env.count);
   env.insn = env.subprogs[index]?.start ?? 0;
   env.prevInsn = -1;
   state.firstInsn = env.insn;

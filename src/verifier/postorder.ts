@@ -8,7 +8,9 @@ import { NONE } from './successors.ts';
 const DISCOVERED = 1;
 const EXPLORED = 2;
 
+/** Where nothing goes back and nothing is told of, nobody asks. */
 export function findPostorder(env: Env): void {
+  if (!env.goesBack && !env.log.verbose) return;
   const marks = new Uint8Array(env.count);
   for (const subprog of env.subprogs) subprog.postorder = postorderFrom(env, subprog, marks);
 }

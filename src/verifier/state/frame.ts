@@ -2,7 +2,8 @@
  * One frame of the abstract call stack: eleven registers and the stack below its frame pointer, eight bytes
  * a slot. Registers and the registers spilled to slots lie in one buffer (layout.ts), the kinds of the
  * stack's bytes in a second array, so that copying a frame is copying bytes. Making the views costs more than
- * that: frames that nothing refers to any more are kept for the next copies.
+ * that: frames that nothing refers to any more are kept for the next copies, and views as bigints are made where
+ * they are asked for, which most frames never see.
  *
  * Byte -1 of the stack is `kinds[0]`; the slot of byte `off` is (-off - 1) >> 3, as in Linux.
  */
@@ -66,8 +67,8 @@ export function spilledAt(slot: number): number {
 }
 
 export class Frame {
-  u64: BigUint64Array;
-  i64: BigInt64Array;
+  private unsigned: BigUint64Array | undefined = undefined;
+  private signed: BigInt64Array | undefined = undefined;
   u32: Uint32Array;
   i32: Int32Array;
   kinds: Uint8Array;
@@ -95,24 +96,36 @@ export class Frame {
   constructor(capacity: number) {
     const words = (REGS + capacity) * REG_QWORDS;
     const { buffer, at } = allocate(frameBytes(capacity));
-    this.u64 = new BigUint64Array(buffer, at, words);
-    this.i64 = new BigInt64Array(buffer, at, words);
     this.u32 = new Uint32Array(buffer, at, 2 * words);
     this.i32 = new Int32Array(buffer, at, 2 * words);
     this.kinds = new Uint8Array(buffer, at + 8 * words, capacity * SLOT_BYTES);
     this.capacity = capacity;
   }
 
+  get u64(): BigUint64Array {
+    if (this.unsigned !== undefined) return this.unsigned;
+    const { buffer, byteOffset, length } = this.i32;
+    this.unsigned = new BigUint64Array(buffer, byteOffset, length / 2);
+    return this.unsigned;
+  }
+
+  get i64(): BigInt64Array {
+    if (this.signed !== undefined) return this.signed;
+    const { buffer, byteOffset, length } = this.i32;
+    this.signed = new BigInt64Array(buffer, byteOffset, length / 2);
+    return this.signed;
+  }
+
   /** Changes buffers with another frame. */
   private swap(other: Frame): void {
-    const { u64, i64, u32, i32, kinds, capacity } = this;
-    this.u64 = other.u64;
-    this.i64 = other.i64;
+    const { unsigned, signed, u32, i32, kinds, capacity } = this;
+    this.unsigned = other.unsigned;
+    this.signed = other.signed;
     this.u32 = other.u32;
     this.i32 = other.i32;
     this.kinds = other.kinds;
     this.capacity = other.capacity;
-    Object.assign(other, { u64, i64, u32, i32, kinds, capacity });
+    Object.assign(other, { unsigned, signed, u32, i32, kinds, capacity });
   }
 
   /** Room for more slots. */

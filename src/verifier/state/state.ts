@@ -81,7 +81,9 @@ export class State {
   /** A deep copy; checkpoints and pending branches share nothing that changes. */
   clone(): State {
     const copy = new State();
-    for (let i = 0; i <= this.curFrame; i++) copy.frames.push((this.frames[i] as Frame).clone());
+    const frames = this.frames.slice(0, this.curFrame + 1);
+    for (let i = 0; i < frames.length; i++) frames[i] = (frames[i] as Frame).clone();
+    copy.frames = frames;
     copy.curFrame = this.curFrame;
     copy.refs = this.refs;
     copy.rcuLocks = this.rcuLocks;
