@@ -62,6 +62,7 @@ function compileWalk(graph: Graph, shape: Shape): (seed: number) => number {
     },
     goingBack() {},
     entering() {},
+    isSwitch: () => false,
     leaves: () => false,
     leaving() {},
   });

@@ -15,12 +15,21 @@ export type Ending =
   /** `then` where the condition is not zero. */
   | { readonly kind: 'if'; readonly then: number; readonly otherwise: number }
   | { readonly kind: 'goto'; readonly to: number }
+  /** To the target at the number that `push` puts on the stack, an i32, or beyond them to `otherwise`. */
+  | {
+      readonly kind: 'switch';
+      readonly push: () => void;
+      readonly targets: readonly number[];
+      readonly otherwise: number;
+    }
   /** The node has returned or trapped. */
   | { readonly kind: 'none' };
 
 export interface Nodes {
   readonly graph: Graph;
   readonly shape: Shape;
+  /** Whether a node ends in a `switch`; none does where the graph is not reducible. */
+  isSwitch(node: number): boolean;
   /** Writes the instructions of a node, and tells its end. */
   write(node: number): Ending;
   /** Writes what is to be done each time an edge goes back. */
@@ -67,7 +76,8 @@ class Structure {
       this.left.push(() => this.code.end());
     }
     // The merge that comes last in order is outermost: what comes earlier may branch to it.
-    const merges = shape.children[node]!.filter((child) => shape.merge[child] === 1);
+    const isSwitch = this.nodes.isSwitch(node);
+    const merges = shape.children[node]!.filter((child) => isSwitch || shape.merge[child] === 1);
     for (const merge of [...merges].reverse()) {
       this.blocks[merge] = this.code.block();
       this.left.push(() => {
@@ -83,8 +93,35 @@ class Structure {
       case 'if':
         this.fork(node, ending.then, ending.otherwise);
         break;
+      case 'switch':
+        this.table(node, ending);
+        break;
       case 'none':
         break;
+    }
+  }
+
+  /** Where something is to be done on the way to a target, that stands behind a block of its own. */
+  private table(node: number, { push, targets, otherwise }: Extract<Ending, { kind: 'switch' }>): void {
+    const { code, nodes } = this;
+    const labels = new Map<number, Label>();
+    const onTheWay: number[] = [];
+    for (const to of nodes.graph[node]!) {
+      if (!this.isBack(node, to) && !nodes.leaves(node, to)) {
+        labels.set(to, this.blocks[to]!);
+      } else {
+        labels.set(to, code.block());
+        onTheWay.push(to);
+      }
+    }
+    push();
+    code.brTable(
+      targets.map((to) => labels.get(to)!),
+      labels.get(otherwise)!,
+    );
+    for (const to of onTheWay.reverse()) {
+      code.end();
+      this.branch(node, to);
     }
   }
 
@@ -98,8 +135,8 @@ class Structure {
     if (this.isBack(from, to)) {
       this.nodes.goingBack(from, to);
       this.code.br(this.loops[to]!);
-    } else if (this.nodes.shape.merge[to] === 1) {
-      this.code.br(this.blocks[to]!);
+    } else if (this.blocks[to] !== undefined) {
+      this.code.br(this.blocks[to]);
     } else {
       this.left.push(() => this.tree(to));
     }

@@ -5,7 +5,7 @@
  */
 import type { Insn } from '../../../isa/insn.ts';
 import type { Local } from '../wasm/index.ts';
-import { written } from './functions.ts';
+import { written } from './effects.ts';
 
 const MOST_32 = 2 ** 32 - 1;
 const CALLER_SAVED = 6;
@@ -24,9 +24,9 @@ export class BlockValues {
     this.found.fill(undefined);
   }
 
-  /** The most that the lower half of a register can be. */
-  mostOf(register: number): number {
-    return this.most[register] ?? MOST_32;
+  /** The most that a register can be; undefined where that is not known. */
+  mostOf(register: number): number | undefined {
+    return this.most[register];
   }
 
   /** The lookup that a register is the result of. */

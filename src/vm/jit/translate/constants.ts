@@ -7,7 +7,8 @@
  */
 import type { Insn } from '../../../isa/insn.ts';
 import type { ConstantMemory, RunnableProgram } from '../../types.ts';
-import { type BpfFunction, written } from './functions.ts';
+import { written } from './effects.ts';
+import type { BpfFunction } from './functions.ts';
 
 const REGISTERS = 11;
 const CALLER_SAVED = 6;

@@ -4,7 +4,7 @@
  * are others, when it is left, by what the register says. Its rounds have nothing to count.
  */
 import type { Insn } from '../../../isa/insn.ts';
-import { written } from './functions.ts';
+import { written } from './effects.ts';
 import type { RegisterInput } from './registers.ts';
 
 /** How far back the constant is looked for. */
@@ -113,6 +113,7 @@ class Finder {
     if (latch === undefined || latches.length > 1) return undefined;
     const body = bodyOf(this.into, header, latch);
     const successors = graph[latch]!;
+    if (this.input.bpf.switches.has(latch)) return undefined;
     if (successors.length !== 2 || successors.every((to) => body.has(to))) return undefined;
     const test = this.input.insnAt(this.slots(latch).at(-1)!)!;
     const counter = counterOf(test, successors[0] === header);

@@ -44,6 +44,7 @@ import {
   zeroAfter,
 } from './registers.ts';
 import type { StackSlots } from './stack-slots.ts';
+import type { Switch } from './switches.ts';
 
 export interface FunctionInput {
   readonly program: RunnableProgram;
@@ -74,9 +75,6 @@ const ROUND_DEPTH = 32;
 /** A counted loop of one block is written several times over where that is no more than so many instructions. */
 const MOST_COPIES = 8;
 const MOST_COPIED = 64;
-
-/** A register that nothing is known of. */
-const UNKNOWN_KEY = -1;
 
 /** Helpers that call functions of the program. */
 const CALLING_BACK: ReadonlySet<number> = new Set([helpers.loop.id, helpers.for_each_map_elem.id]);
@@ -154,6 +152,7 @@ class FunctionWriter {
     writeStructured(code, {
       graph: bpf.graph,
       shape: bpf.shape,
+      isSwitch: (node) => bpf.switches.has(node),
       write: (node) => this.block(node),
       goingBack: (from, to) => {
         if (!this.counted.has(to)) this.burn(this.roundCost(from, to), bpf.blocks[to]!.start);
@@ -351,11 +350,37 @@ class FunctionWriter {
       return { kind: 'none' };
     }
     for (const to of successors) this.prepare(to);
+    const table = bpf.switches.get(node);
+    if (table !== undefined) return { kind: 'switch', push: () => this.tableIndex(table), ...table };
     if (then === undefined) return { kind: 'none' };
     if (otherwise === undefined) return { kind: 'goto', to: then };
     if (last.op === 'jmp') this.condition(last, known);
     else this.mayGoto(code);
     return { kind: 'if', then, otherwise };
+  }
+
+  /** The value that a table is for, as an i32 that is beyond it where the value is. */
+  private tableIndex({ register, bits, low, targets }: Switch): void {
+    const { code } = this.input;
+    const { frame } = this;
+    if (bits === 64) {
+      const value = frame.temporary('value', 'i64');
+      frame.get(register);
+      code.i64(low);
+      code.op('i64.sub');
+      code.tee(value);
+      code.op('i32.wrap_i64');
+      code.i32(targets.length);
+      code.get(value);
+      code.i64(targets.length);
+      code.op('i64.lt_u');
+      code.op('select');
+      return;
+    }
+    frame.get32(register);
+    if (low === 0) return;
+    code.i32(low);
+    code.op('i32.sub');
   }
 
   /** The slots of a block, and what is read behind each: registers, and those with their upper half. */
@@ -521,7 +546,7 @@ class FunctionWriter {
     const plan = planAt(this.input.plans, slot);
     if (insn.imm === helpers.map_lookup_elem.id && plan.map?.array !== undefined) {
       const { key } = plan;
-      const most = this.values.mostOf(key ?? UNKNOWN_KEY);
+      const most = key === undefined ? undefined : this.values.mostOf(key);
       this.values.setFound(writeArrayLookup(this.frame, plan.map.array, { key, most }));
       return;
     }

@@ -8,6 +8,9 @@ import type { Insn } from '../../../isa/insn.ts';
 import { MAX_FRAMES, TAIL_CALL } from '../../run.ts';
 import type { RunnableProgram } from '../../types.ts';
 import { type Shape, shapeOf } from '../flow/graph.ts';
+import { BlockValues } from './block-values.ts';
+import { written } from './effects.ts';
+import { findSwitches, type Switch } from './switches.ts';
 
 /** Instructions in a row, from the slot `start` to the one before `end`; none where control leads nowhere. */
 export interface Block {
@@ -24,6 +27,8 @@ export interface BpfFunction {
   readonly blocks: readonly Block[];
   readonly graph: readonly (readonly number[])[];
   readonly shape: Shape;
+  /** Blocks that end in a branch by table, instead of their last instruction. */
+  readonly switches: ReadonlyMap<number, Switch>;
   /** Slots that it calls, each once. */
   readonly calls: readonly number[];
   /** Those of them that it gives to helpers. */
@@ -79,29 +84,6 @@ function successors({ insns, facts }: RunnableProgram, slot: number): number[] {
 
 const endsBlock = (insn: Insn): boolean =>
   insn.op === 'exit' || insn.op === 'ja' || insn.op === 'jmp' || insn.op === 'mayGoto';
-
-/** The register that an instruction writes; undefined where it writes none or only r0 by convention. */
-export function written(insn: Insn): number | undefined {
-  switch (insn.op) {
-    case 'alu':
-    case 'neg':
-    case 'movsx':
-    case 'addrSpaceCast':
-    case 'swap':
-    case 'load':
-    case 'loadAcquire':
-    case 'ldimm64':
-      return insn.dst;
-    case 'atomic':
-      if (!insn.fetch) return undefined;
-      return insn.atomic === 'cmpxchg' ? 0 : insn.src;
-    case 'ldPacket':
-    case 'call':
-      return 0;
-    default:
-      return undefined;
-  }
-}
 
 function mentionsR10(insn: Insn): boolean {
   if ('dst' in insn && insn.dst === 10) return true;
@@ -173,18 +155,77 @@ function cut(
     blocks.push({ start, end, cost });
     graph.push(successors(program, last).map((to) => numbers.get(to) ?? missingBlock(to)));
   }
-  const shape = shapeOf(graph);
-  const goesBack = graph.some((to, from) => to.some((target) => shape.place[target]! <= shape.place[from]!));
+  const { shape, ...flow } = flowOf(insns, { blocks, graph });
+  const goesBack = flow.graph.some((to, from) =>
+    to.some((target) => shape.place[target]! <= shape.place[from]!),
+  );
   return {
     entry,
-    blocks,
-    graph,
+    ...flow,
     shape,
     calls: [...calls],
     callbacks: [...callbacks],
     usesStack,
     writesR10,
     usesFuel: marks.fuel && (goesBack || tailCalls || calls.size > 0),
+  };
+}
+
+type Flow = Pick<BpfFunction, 'blocks' | 'graph' | 'shape' | 'switches'>;
+
+/** With tables for trees of comparisons, where blocks can be structured. */
+function flowOf(insns: RunnableProgram['insns'], { blocks, graph }: Pick<Flow, 'blocks' | 'graph'>): Flow {
+  const none = new Map<number, Switch>();
+  const switches = findSwitches({
+    last: blocks.map(({ end }) => insns[end - 1]),
+    size: blocks.map(({ start, end }) => end - start),
+    graph,
+    most(node, register) {
+      const values = new BlockValues();
+      const { start, end } = blocks[node]!;
+      for (let slot = start; slot < end; slot++) {
+        const insn = insns[slot];
+        if (insn !== undefined) values.step(insn);
+      }
+      return values.mostOf(register);
+    },
+  });
+  if (switches.size > 0) {
+    const flow = withSwitches({ blocks, graph }, switches);
+    const shape = shapeOf(flow.graph);
+    if (shape.reducible) return { ...flow, shape };
+  }
+  return { blocks, graph, shape: shapeOf(graph), switches: none };
+}
+
+/** Leaves out the blocks that nothing leads to any more, and numbers the others anew. */
+function withSwitches(
+  { blocks, graph }: Pick<Flow, 'blocks' | 'graph'>,
+  switches: ReadonlyMap<number, Switch>,
+): Omit<Flow, 'shape'> {
+  const successorsOf = (node: number): readonly number[] => {
+    const table = switches.get(node);
+    return table === undefined ? graph[node]! : [...new Set([...table.targets, table.otherwise])];
+  };
+  const kept = [0];
+  const numbers = new Map([[0, 0]]);
+  for (const node of kept) {
+    for (const to of successorsOf(node)) {
+      if (numbers.has(to)) continue;
+      numbers.set(to, kept.length);
+      kept.push(to);
+    }
+  }
+  const renumber = (node: number): number => numbers.get(node)!;
+  const renamed = [...switches].flatMap(([node, table]): [number, Switch][] => {
+    if (!numbers.has(node)) return [];
+    const { targets, otherwise } = table;
+    return [[renumber(node), { ...table, targets: targets.map(renumber), otherwise: renumber(otherwise) }]];
+  });
+  return {
+    blocks: kept.map((node) => blocks[node]!),
+    graph: kept.map((node) => successorsOf(node).map(renumber)),
+    switches: new Map(renamed),
   };
 }
 

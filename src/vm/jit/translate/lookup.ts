@@ -81,13 +81,13 @@ export function writeCpuOffsets(frame: Frame, shared: Shared, maps: Iterable<Kno
 }
 
 /**
- * A lookup in an array. The key is at r2, or in the register `key` where that is given, and it is `most` at most; the
+ * A lookup in an array. The key is at r2, or in the register `key` where that is given, and it is `most` at most where that is known; the
  * address of the value, or 0, goes into r0.
  */
 export function writeArrayLookup(
   frame: Frame,
   array: ArrayLayout,
-  { key, most }: { key: number | undefined; most: number },
+  { key, most }: { key: number | undefined; most: number | undefined },
 ): Found {
   const { code } = frame;
   const { maxEntries: entries, stride, values, cpuStride } = array;
@@ -109,7 +109,7 @@ export function writeArrayLookup(
     code.get(cpuOffset(frame, cpuStride));
     code.op('i32.add');
   };
-  if (most < entries) {
+  if (most !== undefined && most < entries) {
     address();
     frame.set32(0);
     return 'always';

@@ -11,7 +11,8 @@ import { helperName } from '../../../uapi/helpers.ts';
 import { STACK_BYTES } from '../../run.ts';
 import type { RunnableProgram } from '../../types.ts';
 import { type CallPlan, mapHelpers, planAt } from './call-plan.ts';
-import { type BpfFunction, written } from './functions.ts';
+import { written } from './effects.ts';
+import type { BpfFunction } from './functions.ts';
 
 const FRAME_POINTER = 10;
 /** Registers are bits of a mask of 31. */
