@@ -1,12 +1,11 @@
 /**
- * `npm run build`: compiles `src` to `dist` from scratch, so that nothing of an earlier build is published,
- * and puts the commands into a few files, a part that is loaded on demand each: Node takes about half a millisecond
- * to find and link each of some 170 modules, which is more than all that the command does with a small object.
+ * `npm run build`: compiles `src` to `dist` from scratch, so that nothing of an earlier build is published, and
+ * puts the commands into a few files.
  */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { bundleCommands } from './commands.ts';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
@@ -17,17 +16,5 @@ execFileSync(process.execPath, tsc, { stdio: 'inherit' });
 
 // Only the command itself is reached from outside; its parts go.
 rmSync('dist/cli', { recursive: true });
-await build({
-  entryPoints: { main: 'src/cli/main.ts', conformance: 'tools/conformance-plugin.ts' },
-  outdir: 'dist/cli',
-  bundle: true,
-  splitting: true,
-  minifyWhitespace: true,
-  minifySyntax: true,
-  platform: 'node',
-  format: 'esm',
-  target: 'node20.19',
-  external: ['koffi'],
-  legalComments: 'none',
-});
+bundleCommands('dist/cli', { main: 'src/cli/main.ts', conformance: 'tools/conformance-plugin.ts' });
 for (const name of ['main', 'conformance']) chmodSync(`dist/cli/${name}.js`, 0o755);

@@ -1,17 +1,22 @@
 /**
- * Runs the command from source as a user would, and hands back what it printed.
+ * Runs the command as a user would, and hands back what it printed. It is put into a few files first, as it is when
+ * it is published, from the sources as they are now.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { bundleCommands } from '../../tools/commands.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-/** From source, or compiled like the tests themselves. */
-const main = join(root, `src/cli/main.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`);
+const folder = join(root, `build/cli-${process.pid}`);
+bundleCommands(folder, { main: join(root, `src/cli/main.${import.meta.url.slice(-2)}`) });
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+
 /** What goes before the arguments of the command: works under `sh -c` too. */
-export const command = [process.execPath, '--conditions=source', '--no-warnings', main];
+export const command = [process.execPath, '--no-warnings', join(folder, 'main.js')];
 
 export interface Ran {
   readonly code: number | null;
