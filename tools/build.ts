@@ -1,13 +1,29 @@
 /**
- * `npm run build`: compiles `src` to `dist` from scratch, so that nothing of an earlier build is published, and
- * puts the commands into a few files.
+ * `npm run build [-- --if-older]`: compiles `src` to `dist` from scratch, so that nothing of an earlier build is
+ * published, and puts the commands into a few files; if it is asked so, only where a source is newer than that.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, readdirSync, rmSync, statSync } from 'node:fs';
+import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { bundleCommands } from './commands.ts';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
+
+const LAST = 'dist/cli/main.js';
+
+/** Whether nothing that `dist` is made of was changed, added or taken away since: a folder has a time, too. */
+function isUpToDate(): boolean {
+  const built = statSync(LAST, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const files = ['src', 'tools'].flatMap((folder) => [
+    folder,
+    ...readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((path) => `${folder}/${path}`),
+  ]);
+  const settings = ['package.json', 'tsconfig.base.json', 'tsconfig.core.json', 'tsconfig.cli.json'];
+  return [...files, ...settings].every((path) => statSync(path).mtimeMs < built);
+}
+
+if (process.argv.includes('--if-older') && isUpToDate()) process.exit();
 
 rmSync('dist', { recursive: true, force: true });
 for (const info of ['core', 'cli']) rmSync(`build/${info}.tsbuildinfo`, { force: true });

@@ -4,6 +4,7 @@
  * loading without rights, the examples. The machines are emulated and run side by side, each with Node, the tests and
  * the built package, in few files. Where qemu or a kernel cannot be had, its tests are skipped by name.
  */
+import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -113,7 +114,7 @@ const found = series.map((name) => ({
 const kernels = found.flatMap(({ kernel }) => ('reason' in kernel ? [] : [kernel]));
 for (const { name, kernel } of found) if ('reason' in kernel) addCount(total, skipped(name, kernel.reason));
 if (kernels.length > 0) {
-  await import('./build.ts');
+  execFileSync(process.execPath, ['tools/build.ts', '--if-older'], { stdio: 'inherit' });
   const bundled = await bundle([...tests, ...startedByTests]);
   const counts = await Promise.all(kernels.map((kernel) => testOn(kernel, bundled)));
   for (const count of counts) addCount(total, count);
