@@ -18,7 +18,7 @@ export interface Warming {
 }
 
 /** Runs in a sample, samples of which the median counts, and how long it is watched. */
-const [RUNS, SAMPLES, WATCHED_MS] = [20, 15, 600];
+const [RUNS, SAMPLES, WATCHED_MS] = [200, 5, 600];
 const SETTLED_MS = 500;
 
 const [name = '', mode = ''] = process.argv.slice(2);
@@ -35,7 +35,7 @@ for (let i = 0; i < 20; i++) {
 // What else the machine does falls on this one as well.
 const other = kernel.load(suiteObject('alu32'));
 const reference = other.program('bench');
-for (let i = 0; i < 2000; i++) reference.testRun({ data, repeat: 10 });
+for (let i = 0; i < 5000; i++) reference.testRun({ data, repeat: 10 });
 await setTimeout(SETTLED_MS);
 const collection = kernel.load(name === EXAMPLE ? exampleObject() : suiteObject(name));
 const program = Object.values(collection.programs)[0]!;
@@ -44,7 +44,7 @@ const samples: { at: number; ns: number; share: number }[] = [];
 for (let at = loaded; at < loaded + WATCHED_MS; ) {
   program.testRun({ data, repeat: RUNS });
   const end = performance.now();
-  reference.testRun({ data, repeat: RUNS });
+  reference.testRun({ data, repeat: RUNS / 4 });
   const ns = ((end - at) * 1e6) / RUNS;
   const next = performance.now();
   samples.push({ at: at - loaded, ns, share: (end - at) / (next - end) });
