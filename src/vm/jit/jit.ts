@@ -9,7 +9,7 @@ import { DEFAULT_BUDGET, type Run, runOneByOne } from '../run.ts';
 import { checkRunnable } from '../runnable.ts';
 import type { Batch, Engine, Executable, RunContext, RunnableProgram, Runtime } from '../types.ts';
 import { type Continuing, Host, type Workspace, workspaceOf } from './host.ts';
-import { BATCH, CALLBACK, ENTRY, MAIN, RUN } from './translate/layout.ts';
+import { BATCH, CALLBACK, ENTRY, MAIN, RUN, WARM } from './translate/layout.ts';
 import { type Translation, translate } from './translate/module.ts';
 import { emptyRuns, RUNS_OBSERVED } from './warm-up.ts';
 
@@ -27,15 +27,16 @@ class Compiled implements Continuing {
   private index: number | undefined;
   /** Runs to go until it is warmed up; 0 once that is done, or is not wanted. */
   private cold: number;
-  private readonly mainBytes: number;
+  private readonly warm: (times: number) => void;
+  private readonly emptyRuns: number;
 
-  constructor(host: Host, { bytes, slotAt, helpersCalled, mainBytes }: Translation, number: number) {
+  constructor(host: Host, { bytes, slotAt, helpersCalled, warmed }: Translation, number: number) {
     this.program = host.program;
     this.workspace = host.workspace;
     this.host = host;
     this.slotAt = slotAt;
     this.number = number;
-    this.mainBytes = mainBytes;
+    this.emptyRuns = emptyRuns(warmed);
     this.cold = host.runtime.warmUp === false ? 0 : RUNS_OBSERVED;
     const instance = new WebAssembly.Instance(
       new WebAssembly.Module(bytes),
@@ -44,6 +45,7 @@ class Compiled implements Continuing {
     this.host.callBack = instance.exports[CALLBACK] as Host['callBack'];
     this.main = instance.exports[MAIN];
     this.start = instance.exports[RUN] as (ctx: number, stack: number, times: number) => void;
+    this.warm = instance.exports[WARM] as (times: number) => void;
     this.startBatch = instance.exports[BATCH] as typeof this.startBatch;
     this.code = instance.exports[ENTRY] as (ctx: number, stack: number) => void;
   }
@@ -73,7 +75,7 @@ class Compiled implements Continuing {
     const stack = this.begin({ ctx, packet });
     try {
       this.startBatch(ctx, stack, count, stride, results);
-      if (this.cold > 0 && (this.cold = Math.max(0, this.cold - count)) === 0) this.warmUp();
+      if (this.cold > 0 && (this.cold = Math.max(0, this.cold - count)) === 0) this.warm(this.emptyRuns);
     } catch (error) {
       throw error instanceof WebAssembly.RuntimeError ? this.trapped(error) : error;
     } finally {
@@ -101,21 +103,13 @@ class Compiled implements Continuing {
     workspace.giveStack(stack);
   }
 
-  /** Has V8 optimise the program's function. */
-  private warmUp(): void {
-    this.start(0, 0, emptyRuns(this.mainBytes));
-  }
-
   /** Starts runs, of which some may be the last that are observed before the program is warmed up. */
   private startCold(ctx: number, stack: number, times: number): void {
-    const { workspace } = this;
     const first = Math.min(times, this.cold);
     this.cold -= first;
     this.start(ctx, stack, first);
     if (this.cold > 0) return;
-    const r0 = workspace.u64[0]!;
-    this.warmUp();
-    workspace.u64[0] = r0;
+    this.warm(this.emptyRuns);
     if (times > first) this.start(ctx, stack, times - first);
   }
 

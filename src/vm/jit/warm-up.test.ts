@@ -66,8 +66,14 @@ test('a program that runs inside another is left cold', () => {
   assert.equal(outer.run({ ctx: 0 }), BigInt(6 * RUNS_OBSERVED));
 });
 
-test('empty runs: fewer for larger functions, and never without bound', () => {
-  assert.ok(emptyRuns(1) <= 40_000);
-  assert.ok(emptyRuns(1000) > emptyRuns(2000));
-  assert.equal(emptyRuns(7_000_000), 2);
+test('empty runs: fewer for larger functions and for more of them, and never without bound', () => {
+  const cases: { name: string; sizes: number[]; want: number }[] = [
+    { name: 'a short one', sizes: [1], want: 100_000 },
+    { name: 'a long one', sizes: [10_000], want: 1240 },
+    { name: 'the shortest counts', sizes: [10_000, 1000, 20_000], want: 11539 },
+    { name: 'many', sizes: Array(50).fill(300), want: 2000 },
+    { name: 'very many', sizes: Array(200_000).fill(300), want: 1 },
+    { name: 'as long as they can be', sizes: [7_000_000], want: 2 },
+  ];
+  for (const { name, sizes, want } of cases) assert.equal(emptyRuns(sizes), want, name);
 });

@@ -30,6 +30,7 @@ import { BlockValues } from './block-values.ts';
 import { type CallPlan, helperUse, planAt } from './call-plan.ts';
 import { type Shared, writeDirect, writeFuelLoad, writeHelper, writeTailCall } from './calls.ts';
 import { type CountedLoop, findCountedLoops } from './counted-loops.ts';
+import { writeWithEmptyRun } from './empty-run.ts';
 import { Frame } from './frame.ts';
 import { type BpfFunction, callTarget } from './functions.ts';
 import { FRAME, FUEL, helperImport, stops } from './layout.ts';
@@ -129,19 +130,7 @@ class FunctionWriter {
   }
 
   write(): void {
-    const { isEntry, code } = this.input;
-    if (!isEntry) {
-      this.body();
-      return;
-    }
-    // No frame is at 0: a run that is none (warm-up.ts) leaves by the end, as if it had done all.
-    const nothing = code.block();
-    code.get(this.frame.stack);
-    code.op('i32.eqz');
-    code.brIf(nothing);
-    this.body();
-    code.end();
-    code.i64(0n);
+    writeWithEmptyRun(this.input.code, () => this.body());
   }
 
   private body(): void {

@@ -59,6 +59,9 @@ export const runType: FunctionType = { params: ['i32', 'i32', 'i32'], results: [
  */
 export const BATCH = 'batch';
 export const batchType: FunctionType = { params: ['i32', 'i32', 'i32', 'i32', 'i32'], results: [] };
+/** Exported: (times) calls the functions of the program for nothing (empty-run.ts). */
+export const WARM = 'warm';
+export const warmType: FunctionType = { params: ['i32'], results: [] };
 /** Exported where helpers call back: (slot of a function, its frame), registers in the scratch block. */
 export const CALLBACK = 'callback';
 /** Also exported, for tail calls. */

@@ -20,6 +20,7 @@ import type { BpfMap } from '../../../maps/types.ts';
 import { errnos } from '../../../uapi/errno.ts';
 import { mapTypes } from '../../../uapi/map-types.ts';
 import type { Code, FunctionRef, FunctionType, Label, Local, ModuleBuilder } from '../wasm/index.ts';
+import { writeWithEmptyRun } from './empty-run.ts';
 import { CPU } from './layout.ts';
 
 /** Keys longer than this are left to the host. */
@@ -61,13 +62,16 @@ export interface MapFunctionInput {
   imported(name: string): FunctionRef;
 }
 
-/** Defines the function, and gives its reference. */
-export function defineMapFunction(what: MapFunction, input: MapFunctionInput): FunctionRef {
+/** Defines the function. */
+export function defineMapFunction(
+  what: MapFunction,
+  input: MapFunctionInput,
+): { ref: FunctionRef; code: Code } {
   const { module, index } = input;
   const { ref, code } = module.define(`${what}${index}`, types[what], parameters[what]);
   if (what === 'reserve') new RingWriter(code, input).reserve();
-  else new HashWriter(code, input)[what]();
-  return ref;
+  else writeWithEmptyRun(code, () => new HashWriter(code, input)[what]());
+  return { ref, code };
 }
 
 class Writer {

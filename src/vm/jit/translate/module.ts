@@ -19,6 +19,7 @@ import {
 } from '../wasm/index.ts';
 import type { Signature } from './call-plan.ts';
 import type { Shared } from './calls.ts';
+import { type Warmed, writeWarmUp } from './empty-run.ts';
 import { type SlotMap, writeFunction } from './function.ts';
 import { functionsOf, mayNestTooDeep } from './functions.ts';
 import {
@@ -54,8 +55,8 @@ export interface Translation {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Whether a WebAssembly implementation takes functions of this size. */
   readonly fits: boolean;
-  /** Bytes of the program's own function. */
-  readonly mainBytes: number;
+  /** Bytes of each of the functions that can be called for nothing. */
+  readonly warmed: readonly number[];
   /** The helpers that it imports, by their code (helpers/table.ts). */
   readonly helpersCalled: readonly number[];
   /** Where in a function's code each instruction starts. */
@@ -99,6 +100,7 @@ export function translate(program: RunnableProgram, place: Place): Translation {
   const refs = new Map<number, FunctionRef>();
   const main = module.define('main', mainType, ['ctx', 'stack']);
   codes.push(main.code);
+  const warmed: Warmed[] = [main];
   const signatureOf = (slot: number): Signature => needs.get(slot)?.signature ?? missing(`f${slot}`);
   // The entry can be called as a subprogram too (by itself): then it is a function of its own.
   const callable = functions.filter((one) => functions.some(({ calls }) => calls.includes(one.entry)));
@@ -107,6 +109,7 @@ export function translate(program: RunnableProgram, place: Place): Translation {
     const { ref, code } = module.define(`f${slot}`, type, names);
     refs.set(slot, ref);
     codes.push(code);
+    warmed.push({ ref, code });
   }
   const depths = new Map(program.subprogs.map(({ start, stackDepth }) => [start, stackDepth]));
   const fuelUsers = new Set(callable.filter((one) => one.usesFuel).map((one) => one.entry));
@@ -129,8 +132,17 @@ export function translate(program: RunnableProgram, place: Place): Translation {
       const name = `${what}${index}`;
       let ref = mapFunctions.get(name);
       if (ref === undefined) {
-        ref = defineMapFunction(what, { module, map, index, scratch, view, imported: shared.imported });
+        const made = defineMapFunction(what, {
+          module,
+          map,
+          index,
+          scratch,
+          view,
+          imported: shared.imported,
+        });
+        ref = made.ref;
         mapFunctions.set(name, ref);
+        if (what !== 'reserve') warmed.push(made);
       }
       return ref;
     },
@@ -154,6 +166,7 @@ export function translate(program: RunnableProgram, place: Place): Translation {
   writeEntry(module, main.ref, scratch);
   writeRun(module, main.ref, scratch);
   if (packetContext(progTypeName(program.progType)) !== undefined) writeBatch(module, main.ref, scratch);
+  writeWarmUp(module, warmed);
   module.export(MAIN, main.ref);
   const callbacks = new Set(functions.flatMap((one) => one.callbacks));
   if (callbacks.size > 0) writeCallback(module, shared, [...callbacks]);
@@ -166,7 +179,7 @@ export function translate(program: RunnableProgram, place: Place): Translation {
     module,
     bytes,
     fits,
-    mainBytes: main.code.size,
+    warmed: warmed.map(({ code }) => code.size),
     helpersCalled,
     slotsOf,
     slotAt: slotFinder(slotMaps, starts),
