@@ -49,6 +49,53 @@ for (const { name, repeats } of cases) {
   });
 }
 
+for (const type of ['hash', 'lru_hash', 'percpu_hash', 'lru_percpu_hash'] as const) {
+  test(`${type}: its elements are those of programs that are not warmed up`, () => {
+    const [warm, cold] = [true, false].map((warmUp) => {
+      const runtime = Object.assign(new TestRuntime(), { warmUp });
+      const map = runtime.map(type, { maxEntries: 8 });
+      const key = `r1 = ${map.address} ll\nr2 = r10\nr2 += -4`;
+      const program = runtime.load(
+        jit,
+        // Keys 0 to 31 by turns: looked up, and deleted or written.
+        assemble(`r6 = *(u32 *)(r1 + 0)
+          r2 = r6
+          r2 += 1
+          r2 &= 31
+          *(u32 *)(r1 + 0) = r2
+          *(u32 *)(r10 - 4) = r6
+          *(u64 *)(r10 - 16) = r6
+          ${key}
+          call 1
+          if r0 != 0 goto there
+          ${key}
+          r3 = r10
+          r3 += -16
+          r4 = 0
+          call 2
+          exit
+          there: if r6 & 1 goto out
+          ${key}
+          call 3
+          out: r0 = 0
+          exit`),
+      );
+      const ctx = runtime.bytes(new Uint8Array(8));
+      program.run({ ctx, repeat: 3 * RUNS_OBSERVED + 17 });
+      const elements: number[][] = [];
+      const value = new Uint8Array(32);
+      for (let n = 0; n < 32; n++) {
+        const bytes = Uint8Array.of(n, 0, 0, 0);
+        const found = [n, ...(map.userLookup(bytes, value) === 0 ? value : [])];
+        elements.push(found);
+      }
+      return elements;
+    });
+    assert.ok(warm!.some(({ length }) => length > 1));
+    assert.deepEqual(warm, cold);
+  });
+}
+
 test('a run that is stopped while it is observed is none the worse for it', () => {
   const runtime = new TestRuntime();
   const program = runtime.load(jit, assemble('r0 = 100\nl: r0 -= 1\nif r0 != 0 goto l\nexit'));

@@ -2,8 +2,8 @@
  * How a program gets fast soon. V8 compiles a function with its quick compiler first and with the optimising one, in
  * the background, when the function has used up a budget: each time that it is left, it pays as many bytes of machine
  * code as lie before the place where it is left, and 13 million (as of V8 14) are thousands of packets. So, after the
- * first runs, each function of the program is called many times for nothing (translate/empty-run.ts): it leaves by its
- * very end, which costs the whole of its size and some nanoseconds. Nothing of the program runs.
+ * first runs, the program's function and those of its hashes are called many times for nothing (translate/empty-run.ts):
+ * they leave by their very end, which costs the whole of their size and some nanoseconds. Nothing of the program runs.
  *
  * Not before those first runs: from them V8 knows which calls within the module happen, and inlines those. A program
  * that was optimised without that knowledge stays half as fast.

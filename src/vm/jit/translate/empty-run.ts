@@ -1,20 +1,15 @@
 /**
- * How the functions of a program are called for nothing (jit/warm-up.ts): with zeros. No frame and no key is at
- * address 0, so that means nothing else; the function leaves by its very end, as if it had done all.
+ * How functions of a program are called for nothing (jit/warm-up.ts): with zeros. No frame and no key of a program is
+ * at address 0, so a function may then leave by its very end, as if it had done all. Lookups that change nothing have
+ * no such way out, of which each call would feel the cost: they look up the zeros that are at address 0.
  */
-import { Bug } from '../../../base/errors.ts';
-import type { Code, FunctionRef, ModuleBuilder, ValueType } from '../wasm/index.ts';
+import type { Code, FunctionRef, Local, ModuleBuilder, ValueType } from '../wasm/index.ts';
 import { WARM, warmType } from './layout.ts';
 
-/** The parameters that are 0 only in such a call. */
-const telling: readonly string[] = ['stack', 'key'];
-
-/** Writes the body of a function, and around it the way out. */
-export function writeWithEmptyRun(code: Code, body: () => void): void {
-  const parameter = code.locals.find(({ name }) => telling.includes(name));
-  if (parameter === undefined) throw new Bug(`${code.name} has no parameter that tells an empty run`);
+/** Writes the body of a function, and around it the way out for calls with a zero for `address`. */
+export function writeWithEmptyRun(code: Code, address: Local, body: () => void): void {
   const nothing = code.block();
-  code.get(parameter);
+  code.get(address);
   code.op('i32.eqz');
   code.brIf(nothing);
   body();

@@ -130,7 +130,8 @@ class FunctionWriter {
   }
 
   write(): void {
-    writeWithEmptyRun(this.input.code, () => this.body());
+    if (this.input.isEntry) writeWithEmptyRun(this.input.code, this.frame.stack, () => this.body());
+    else this.body();
   }
 
   private body(): void {

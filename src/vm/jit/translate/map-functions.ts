@@ -51,6 +51,11 @@ export function hasMapFunction(map: BpfMap, what: MapFunction): boolean {
   return hashTraits(map.def.type) !== undefined && map.def.keySize <= KEY_MAX;
 }
 
+/** Whether a call changes nothing, whatever the key. */
+function onlyReads(map: BpfMap, what: MapFunction): boolean {
+  return what === 'lookup' && hashTraits(map.def.type)?.lru === false;
+}
+
 export interface MapFunctionInput {
   readonly module: ModuleBuilder;
   readonly map: BpfMap;
@@ -69,8 +74,13 @@ export function defineMapFunction(
 ): { ref: FunctionRef; code: Code } {
   const { module, index } = input;
   const { ref, code } = module.define(`${what}${index}`, types[what], parameters[what]);
-  if (what === 'reserve') new RingWriter(code, input).reserve();
-  else writeWithEmptyRun(code, () => new HashWriter(code, input)[what]());
+  if (what === 'reserve') {
+    new RingWriter(code, input).reserve();
+    return { ref, code };
+  }
+  const write = (): void => new HashWriter(code, input)[what]();
+  if (onlyReads(input.map, what)) write();
+  else writeWithEmptyRun(code, code.locals[0]!, write);
   return { ref, code };
 }
 

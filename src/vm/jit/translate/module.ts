@@ -109,7 +109,6 @@ export function translate(program: RunnableProgram, place: Place): Translation {
     const { ref, code } = module.define(`f${slot}`, type, names);
     refs.set(slot, ref);
     codes.push(code);
-    warmed.push({ ref, code });
   }
   const depths = new Map(program.subprogs.map(({ start, stackDepth }) => [start, stackDepth]));
   const fuelUsers = new Set(callable.filter((one) => one.usesFuel).map((one) => one.entry));
