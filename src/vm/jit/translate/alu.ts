@@ -114,6 +114,11 @@ function writeNarrow(frame: Frame, insn: Alu): void {
   writeAs(frame, { ...insn, bits: 32, alu: alu === 'arsh' ? 'rsh' : alu });
 }
 
+/** The bits in which a sum is made. */
+export function sumBits({ bits, dst }: Alu, known: Known): Bits {
+  return bits === 64 && has(known.upper, dst) && !has(known.zeroAfter, dst) ? 64 : 32;
+}
+
 export function writeAlu(frame: Frame, insn: Alu, known: Known): void {
   if (insn.bits === 64 && narrows(frame, insn, known)) writeNarrow(frame, insn);
   else writeAs(frame, insn);

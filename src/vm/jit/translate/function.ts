@@ -29,6 +29,7 @@ import {
 import { BlockValues } from './block-values.ts';
 import { type CallPlan, helperUse, planAt } from './call-plan.ts';
 import { type Shared, writeDirect, writeFuelLoad, writeHelper, writeTailCall } from './calls.ts';
+import { copiesOf, type Sum, sumsIn, writeCopiedSum } from './copies.ts';
 import { type CountedLoop, findCountedLoops } from './counted-loops.ts';
 import { writeWithEmptyRun } from './empty-run.ts';
 import { Frame } from './frame.ts';
@@ -73,10 +74,6 @@ export type SlotMap = readonly number[];
 const FILL_FROM = 128;
 /** How many blocks above the end of a loop are looked at for what a round costs. */
 const ROUND_DEPTH = 32;
-/** A counted loop of one block is written several times over where that is no more than so many instructions. */
-const MOST_COPIES = 8;
-const MOST_COPIED = 64;
-
 /** Helpers that call functions of the program. */
 const CALLING_BACK: ReadonlySet<number> = new Set([helpers.loop.id, helpers.for_each_map_elem.id]);
 
@@ -322,7 +319,9 @@ class FunctionWriter {
     const zeroAtStart = registers.zero[node]! | (analysis.pointers?.[start] ?? 0);
     let last: Insn | undefined;
     let known: Known = { zero: zeroAtStart, zeroAfter: zeroAtStart, upper: 0 };
-    for (let copy = this.copiesOf(node, slots.length); copy > 0; copy--) {
+    const copies = copiesOf(this.counted.get(node), node, slots.length);
+    const sums = sumsIn(copies === 1 ? [] : slots.map((slot) => analysis.insnAt(slot)!));
+    for (let copy = 1; copy <= copies; copy++) {
       let zero = zeroAtStart;
       slots.forEach((slot, i) => {
         const insn = analysis.insnAt(slot)!;
@@ -330,7 +329,9 @@ class FunctionWriter {
         known = { zero, zeroAfter: after, upper: upperAfter[i]! };
         this.slotMap.push(code.size, slot);
         this.values.step(insn);
-        if (!isIdle(insn, liveAfter[i]!)) this.insn(insn, slot, known);
+        if (sums.has(insn))
+          writeCopiedSum(frame, insn as Sum, { known, isFirst: copy === 1, isLast: copy === copies });
+        else if (!isIdle(insn, liveAfter[i]!)) this.insn(insn, slot, known);
         zero = after;
         last = insn;
       });
@@ -397,20 +398,6 @@ class FunctionWriter {
     const found = 'imm' in src && src.imm === 0 ? this.values.foundIn(dst) : undefined;
     if (found !== undefined && (cond === 'eq' || cond === 'ne')) writeFound(this.frame, found, cond === 'ne');
     else writeCondition(this.frame, insn, known);
-  }
-
-  /**
-   * How often the instructions of a block are written: where it is a loop of its own that is known to go round so
-   * many times, or a multiple of it, nothing has to be tested in between.
-   */
-  private copiesOf(node: number, size: number): number {
-    const loop = this.counted.get(node);
-    if (loop === undefined || loop.latch !== node) return 1;
-    const rounds = loop.rounds + 1;
-    for (let copies = Math.min(MOST_COPIES, Math.floor(MOST_COPIED / size)); copies > 1; copies--) {
-      if (rounds % copies === 0) return copies;
-    }
-    return 1;
   }
 
   /** Leaves on the stack whether may_goto jumps: when its rounds are used up. */
