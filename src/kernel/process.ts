@@ -14,6 +14,7 @@ import { type Credentials, effective } from './credentials.ts';
 import { FdTable, type OpenFile } from './fd-table.ts';
 import { mapMemory, PAGE } from './mapping.ts';
 import { PerfEvent } from './objects/perf-event.ts';
+import { rawCall } from './raw-call.ts';
 import type { KernelState } from './state.ts';
 import { inError, ObjectWatch } from './waiting.ts';
 
@@ -74,6 +75,11 @@ export class Process implements System {
       throw new BpfError('EINVAL', 'bpf', `there is no command ${String(cmd)}`);
     this.#alive(`BPF_${commands[cmd].name}`);
     return runCommand(new Call(cmd, this.#caller), cmd, attr);
+  }
+
+  bpfRaw(nr: number, attr: Uint8Array): number {
+    this.#alive('bpf');
+    return rawCall((cmd, values) => this.bpf(cmd, values), nr, attr);
   }
 
   close(fd: number): void {

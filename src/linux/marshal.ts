@@ -62,6 +62,22 @@ export class Marshaller {
     }
   }
 
+  /** Makes the call with attributes as they are, which the kernel may write to; as `call`. */
+  callRaw(nr: number, attr: Uint8Array): number {
+    const arena = attr.length <= this.#arena.size ? this.#arena : new Arena(this.#libc, attr.length);
+    try {
+      // At the end, before the page that nobody may touch: no kernel reads further.
+      const at = arena.size - attr.length;
+      copyIn(arena.bytes, at, attr);
+      const result = this.#libc.bpf(this.#libc.numbers.bpf, nr, arena.address + at, attr.length);
+      const errno = result < 0 ? this.#libc.errno() : 0;
+      copyOut(arena.bytes, at, attr);
+      return result < 0 ? -errno : result;
+    } finally {
+      if (arena !== this.#arena) arena.free();
+    }
+  }
+
   /**
    * The commands of one element, without a walk over the table: four fields, of which two are buffers that go to the
    * end of the arena, the value last. Undefined for what is not as usual.

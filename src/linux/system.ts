@@ -81,6 +81,12 @@ export class LinuxSystem implements System {
     }
   }
 
+  bpfRaw(nr: number, attr: Uint8Array): number {
+    const result = this.#marshaller.callRaw(nr, attr);
+    if (result >= 0) return result;
+    throw new BpfError(errnoName(-result), 'bpf');
+  }
+
   #liftMemlock(): boolean {
     return liftMemlock(this.#libc, this.#marshaller, this.kernelVersion());
   }

@@ -13,6 +13,13 @@ export interface Bpf {
    * @throws {BpfError} with the errno
    */
   bpf<C extends Cmd>(cmd: C, attr: BpfAttr<C>): number;
+
+  /**
+   * The same by the number of a command and bytes of `union bpf_attr`, of which there may be fewer or more than the
+   * kernel knows; what it writes there is written to them. Pointers in them are addresses of this process.
+   * @throws {BpfError} E2BIG for more than a page, and for bytes that the kernel does not know and are not zero
+   */
+  bpfRaw(nr: number, attr: Uint8Array): number;
 }
 
 /**

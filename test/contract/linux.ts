@@ -29,6 +29,9 @@ export class Actor implements TestProcess {
     return commands[cmd].returns === 'fd' ? this.#own(result) : result;
   }
 
+  /** What is a fd among the results is for the caller to close. */
+  bpfRaw = (nr: number, attr: Uint8Array): number => this.#as(() => this.#system.bpfRaw(nr, attr));
+
   close(fd: number): void {
     this.#system.close(fd);
     this.#fds.delete(fd);

@@ -1,5 +1,6 @@
 /** Every suite of the contract, by name. */
 
+import { attributes } from './attributes.ts';
 import { badPrograms } from './bad-programs.ts';
 import { chains } from './chains.ts';
 import type { ContractTest } from './harness.ts';
@@ -22,5 +23,6 @@ export const suites: Readonly<Record<string, readonly ContractTest[]>> = {
   chains,
   reading,
   verdicts,
+  attributes,
   'bad programs': badPrograms,
 };

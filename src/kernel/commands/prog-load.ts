@@ -94,11 +94,11 @@ function checked(call: Call, attr: BpfAttr<'progLoad'>): CheckedProgram {
     throw call.fail('EINVAL', `prog_flags 0x${flags.toString(16)} has unknown bits`);
   if ((flags & F_TOKEN_FD) !== 0) throw call.fail('EINVAL', 'this kernel has no BPF tokens');
   if (!call.can.bpf) throw call.fail('EPERM', 'loading programs needs CAP_BPF');
-  const license = attr.license;
-  if (license === undefined) throw call.fail('EFAULT', 'the licence is missing');
   const count = attr.insnCnt ?? 0;
   if (count === 0 || count > INSNS_MAX)
     throw call.fail('E2BIG', `a program has 1 to ${INSNS_MAX} instructions`);
+  const license = attr.license;
+  if (license === undefined) throw call.fail('EFAULT', 'the licence is missing');
   const type = progTypeName(attr.progType ?? 0);
   if (networkTypes.includes(type) && !call.can.netAdmin) {
     throw call.fail('EPERM', `${type} programs need CAP_NET_ADMIN`);
