@@ -1,6 +1,8 @@
 /**
  * `skep map`: loads an object, feeds it what is given, and shows its maps.
  */
+import { BpfError } from '../uapi/errno.ts';
+import type { Map as BpfMap } from '../user/index.ts';
 import { usageError } from './args.ts';
 import type { Invocation } from './invocation.ts';
 import { dumpLive, showLive, wantsLiveMaps } from './live-maps.ts';
@@ -20,7 +22,7 @@ export async function show(invocation: Invocation): Promise<number> {
     valueSize: map.valueSize,
     maxEntries: map.maxEntries,
     flags: map.flags,
-    entries: map.size,
+    entries: countOf(map),
   }));
   if (invocation.json) {
     invocation.printJson(maps);
@@ -29,10 +31,20 @@ export async function show(invocation: Invocation): Promise<number> {
   const rows = maps.map((map) => [
     map.name,
     map.type,
-    ...[map.keySize, map.valueSize, map.entries, map.maxEntries].map(String),
+    ...[map.keySize, map.valueSize, map.entries ?? '-', map.maxEntries].map(String),
   ]);
   for (const line of formatTable(columns, rows, invocation.style)) invocation.print(line);
   return exitCode;
+}
+
+/** Null of a map of a kind that the embedded kernel keeps no elements of. */
+function countOf(map: BpfMap): number | null {
+  try {
+    return map.size;
+  } catch (error) {
+    if (error instanceof BpfError && error.errno === 'ENOTSUPP') return null;
+    throw error;
+  }
 }
 
 const columns = [

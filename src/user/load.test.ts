@@ -44,6 +44,12 @@ test('programs that tc names by a map and a key are in the map', () => {
   );
 });
 
+test('what runs when a program throws is loaded with it, though nothing calls it', () => {
+  using kernel = new Kernel();
+  using collection = kernel.load(open('exceptions'));
+  assert.deepEqual(Object.keys(collection.programs), ['throws', 'plain']);
+});
+
 test('fuzz: a broken object is refused in one line, at the latest when it is loaded', () => {
   using kernel = new Kernel({ memoryLimit: 64 << 20 });
   const seeds = ['struct-ops', 'arena', 'exceptions', 'tc-calls', 'globals'].map((name) =>

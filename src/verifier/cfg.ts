@@ -165,5 +165,8 @@ function mark(env: Env, slot: number): void {
 export function checkCfg(env: Env): void {
   const walk = new Walk(env);
   walk.run(0);
+  // What runs when the program throws is reached, though nothing calls it.
+  const callback = env.subprogs[env.exceptionCallback]?.start;
+  if (callback !== undefined && walk.state[callback] === 0) walk.run(callback);
   walk.checkAllExplored();
 }

@@ -434,6 +434,9 @@ test('map show and dump', () => {
     skep(['map', 'show', firewall]).stdout,
     /^MAP +TYPE +KEY +VALUE +ENTRIES +MAX\nblocked +hash +2 +4 +0 +1024\n/,
   );
+  // Of a map that is verified only there is no count.
+  const bindings = fileURLToPath(new URL('../../fixtures/objects/bindings.bpf.o', import.meta.url));
+  assert.match(skep(['map', 'show', bindings]).stdout, /^events +ringbuf +0 +0 +- +4096$/m);
 });
 
 test("asm and disasm are each other's inverse", () => {
