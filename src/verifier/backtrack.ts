@@ -7,7 +7,7 @@ import { helpers } from '../uapi/helpers.ts';
 import type { Env } from './env.ts';
 import { insnText } from './print.ts';
 import { FP } from './state/frame.ts';
-import { type HistoryEntry, historyFlags } from './state/state.ts';
+import { type HistoryEntry, historyFlags, type LinkedReg } from './state/state.ts';
 import { MAX_FRAMES, type Wanted } from './wanted.ts';
 
 const ARGS = 0x3e;
@@ -46,28 +46,34 @@ function concernMask(insn: Insn | InvalidInsn | undefined): number {
   }
 }
 
-interface Step {
-  readonly at: number;
-  readonly subsequent: number;
-  readonly entry: HistoryEntry | undefined;
+/** The instruction that a walk has come to; one object for all of it. */
+export interface Step {
+  at: number;
+  /** The instruction after it. */
+  subsequent: number;
+  entry: HistoryEntry | undefined;
+  readonly wanted: Wanted;
 }
 
 function syncLinkedWanted(entry: HistoryEntry | undefined, wanted: Wanted): void {
   const linked = entry?.linked;
   if (linked === undefined) return;
-  const isWanted = (one: (typeof linked)[number]): boolean =>
-    one.isReg
-      ? ((wanted.regs[one.frame] as number) & (1 << one.index)) !== 0
-      : wanted.hasSlot(one.frame, one.index);
-  if (!linked.some(isWanted)) return;
+  let found = false;
+  for (const one of linked) found ||= isWanted(one, wanted);
+  if (!found) return;
   for (const one of linked) {
     if (one.isReg) wanted.setReg(one.index, one.frame);
     else wanted.setSlot(one.frame, one.index);
   }
 }
 
+function isWanted({ frame, isReg, index }: LinkedReg, wanted: Wanted): boolean {
+  return isReg ? ((wanted.regs[frame] as number) & (1 << index)) !== 0 : wanted.hasSlot(frame, index);
+}
+
 /** What was wanted after an instruction is wanted of its operands before it (backtrack_insn); false: give up. */
-export function backtrack(env: Env, step: Step, wanted: Wanted): boolean {
+export function backtrack(env: Env, step: Step): boolean {
+  const { wanted } = step;
   const insn = env.insns[step.at];
   if (insn === undefined) return true;
   if (env.log.verbose) {
@@ -77,19 +83,15 @@ export function backtrack(env: Env, step: Step, wanted: Wanted): boolean {
     );
   }
   syncLinkedWanted(step.entry, wanted);
-  const result = backtrackInsn(env, { ...step, insn }, wanted);
+  const result = backtrackInsn(env, insn, step);
   if (result === 'stop') return true;
   if (result === 'fallback') return false;
   syncLinkedWanted(step.entry, wanted);
   return true;
 }
 
-function backtrackInsn(
-  env: Env,
-  step: Step & { insn: Insn | InvalidInsn },
-  wanted: Wanted,
-): 'on' | 'stop' | 'fallback' {
-  const { insn, entry } = step;
+function backtrackInsn(env: Env, insn: Insn | InvalidInsn, step: Step): 'on' | 'stop' | 'fallback' {
+  const { entry, wanted } = step;
   const onStack = entry !== undefined && (entry.flags & historyFlags.stackAccess) !== 0;
   const slot = entry === undefined ? 0 : (entry.flags >> historyFlags.slotShift) & historyFlags.slotMask;
   const frame = entry === undefined ? 0 : entry.flags & historyFlags.frameMask;
@@ -136,11 +138,11 @@ function backtrackInsn(
       if (!wanted.hasReg(0)) return 'stop';
       return 'fallback';
     case 'jmp':
-      return backtrackJump(step, insn, wanted);
+      return backtrackJump(insn, step);
     case 'call':
-      return backtrackCall(env, { ...step, insn }, wanted);
+      return backtrackCall(env, insn, step);
     case 'exit':
-      return backtrackExit(env, step, wanted);
+      return backtrackExit(env, step);
     default:
       return 'on';
   }
@@ -153,11 +155,11 @@ function moveWanted(dst: number, src: number, wanted: Wanted): 'on' | 'stop' {
   return 'on';
 }
 
-function backtrackJump(step: Step, insn: Extract<Insn, { op: 'jmp' }>, wanted: Wanted): 'on' | 'stop' {
+function backtrackJump(insn: Extract<Insn, { op: 'jmp' }>, { entry, wanted }: Step): 'on' | 'stop' {
   if (!('reg' in insn.src)) return 'on';
   const src = insn.src.reg;
   if (!wanted.hasReg(insn.dst) && !wanted.hasReg(src)) return 'stop';
-  const flags = step.entry?.flags ?? 0;
+  const flags = entry?.flags ?? 0;
   if ((flags & historyFlags.srcStack) === 0) wanted.setReg(src);
   if ((flags & historyFlags.dstStack) === 0) wanted.setReg(insn.dst);
   return 'on';
@@ -165,10 +167,9 @@ function backtrackJump(step: Step, insn: Extract<Insn, { op: 'jmp' }>, wanted: W
 
 function backtrackCall(
   env: Env,
-  step: Step & { insn: Extract<Insn, { op: 'call' }> },
-  wanted: Wanted,
+  insn: Extract<Insn, { op: 'call' }>,
+  { at, subsequent, wanted }: Step,
 ): 'on' | 'stop' | 'fallback' {
-  const { insn, at } = step;
   if (insn.kind === 'subprog') {
     const subprog = env.subprogs[env.subprogStarting(at + insn.imm + 1)];
     if (subprog?.isGlobal === true) {
@@ -186,10 +187,10 @@ function backtrackCall(
     wanted.frame--;
     return 'stop';
   }
-  if (env.callsBack[at] === 1 && at !== step.subsequent - 1) return leaveCallback(wanted);
+  if (env.callsBack[at] === 1 && at !== subsequent - 1) return leaveCallback(wanted);
   wanted.clearReg(0);
   if (((wanted.regs[wanted.frame] as number) & ARGS) !== 0) return 'fallback';
-  if (insn.kind === 'helper' && insn.imm === helpers.tail_call.id && step.subsequent - at !== 1) {
+  if (insn.kind === 'helper' && insn.imm === helpers.tail_call.id && subsequent - at !== 1) {
     wanted.frame++;
   }
   return 'on';
@@ -204,12 +205,12 @@ function leaveCallback(wanted: Wanted): 'stop' | 'fallback' {
   return 'stop';
 }
 
-function backtrackExit(env: Env, step: Step, wanted: Wanted): 'stop' | 'fallback' {
-  const before = env.insns[step.subsequent - 1];
+function backtrackExit(env: Env, { subsequent, wanted }: Step): 'stop' | 'fallback' {
+  const before = env.insns[subsequent - 1];
   const fromCall = before?.op === 'call' && before.kind === 'subprog';
   const r0 = fromCall && wanted.hasReg(0);
   wanted.clearReg(0);
-  if (step.subsequent >= 0 && env.callsBack[step.subsequent] === 1) {
+  if (subsequent >= 0 && env.callsBack[subsequent] === 1) {
     for (let reg = 1; reg <= 5; reg++) wanted.clearReg(reg);
   }
   if (wanted.frame + 1 >= MAX_FRAMES) return 'fallback';

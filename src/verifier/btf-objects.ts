@@ -14,11 +14,15 @@ export interface TypeRef {
   readonly id: number;
 }
 
-const kernels = new WeakMap<Uint8Array, Btf>();
+const known = new WeakMap<Uint8Array, Btf>();
 
-function readKernel(bytes: Uint8Array): Btf {
-  let btf = kernels.get(bytes);
-  if (btf === undefined) kernels.set(bytes, (btf = readBtf(bytes)));
+/**
+ * BTF that is read once, as Linux does before any program that is typed by it is loaded.
+ * @throws {SkepError} for bytes that are none
+ */
+export function readOnce(bytes: Uint8Array): Btf {
+  let btf = known.get(bytes);
+  if (btf === undefined) known.set(bytes, (btf = readBtf(bytes)));
   return btf;
 }
 
@@ -33,20 +37,20 @@ export class BtfObjects {
 
   /** The kernel's BTF, read when it is first asked for. */
   get kernel(): Btf | undefined {
-    let known = this.list[KERNEL];
-    if (known === undefined) {
+    let kernel = this.list[KERNEL];
+    if (kernel === undefined) {
       const { kernelBtf } = this.source;
-      known = kernelBtf && readKernel(kernelBtf);
-      this.list[KERNEL] = known;
+      kernel = kernelBtf && readOnce(kernelBtf);
+      this.list[KERNEL] = kernel;
     }
-    return known;
+    return kernel;
   }
 
   /** The number of a BTF that is not the kernel's. */
   numberOf(btf: Btf): number {
     for (let i = 1; i < this.list.length; i++) {
-      const known = this.list[i] as Btf;
-      if (known === btf || sameBytes(known.bytes, btf.bytes)) return i;
+      const other = this.list[i] as Btf;
+      if (other === btf || sameBytes(other.bytes, btf.bytes)) return i;
     }
     return this.list.push(btf) - 1;
   }

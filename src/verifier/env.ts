@@ -5,7 +5,7 @@
  */
 
 import { SkepError } from '../base/index.ts';
-import { type Btf, readBtf } from '../btf/index.ts';
+import type { Btf } from '../btf/index.ts';
 import {
   decodeLenient,
   type Insn,
@@ -18,9 +18,11 @@ import { attachTypes } from '../uapi/attach-types.ts';
 import { type CtxLayout, contexts } from '../uapi/contexts.ts';
 import type { Errno } from '../uapi/errno.ts';
 import { impliedAttachTypes } from '../uapi/expected-attach.ts';
+import type { HelperProto } from '../uapi/helper-protos.ts';
+import type { HelperName } from '../uapi/helpers.ts';
 import { type ProgTypeName, progTypeName } from '../uapi/prog-types.ts';
 import type { AttachTarget } from './attach-target.ts';
-import { BtfObjects } from './btf-objects.ts';
+import { BtfObjects, readOnce } from './btf-objects.ts';
 import { FactsBuilder } from './facts.ts';
 import type { BadArgs, GlobalArg } from './global-args.ts';
 import { type KernelRules, rulesOf } from './kernels.ts';
@@ -90,6 +92,12 @@ export interface Checkpoint {
   misses: number;
   dropped: boolean;
   cleaned: boolean;
+}
+
+/** A helper that the program may call. */
+export interface CalledHelper {
+  readonly name: HelperName;
+  readonly proto: HelperProto;
 }
 
 export class Env {
@@ -181,6 +189,8 @@ export class Env {
   exceptionCallback = -1;
   /** A reachable call of no kernel function. */
   missingKfunc = false;
+  /** Helpers that are called, by number, once they have been found. */
+  readonly calledHelpers = new Map<number, CalledHelper>();
   readonly calledGlobals = new Set<number>();
   readonly verifiedGlobals = new Set<number>();
   readonly loops: Loops = new Loops(this);
@@ -248,7 +258,7 @@ export class Env {
     const { btf, lineInfo } = this.input;
     if (btf === undefined) return true;
     try {
-      this.btf = readBtf(btf);
+      this.btf = readOnce(btf);
       if (lineInfo !== undefined) this.lines = new SourceLines(this.btf, lineInfo);
       return true;
     } catch (error) {

@@ -1,6 +1,6 @@
 import { attachTypes } from '../uapi/attach-types.ts';
 import { helperAllowed } from '../uapi/helper-access.ts';
-import { type HelperProto, helperProto } from '../uapi/helper-protos.ts';
+import { helperProto } from '../uapi/helper-protos.ts';
 import { type HelperName, helperName, helpers } from '../uapi/helpers.ts';
 import { mapTypeName, mapTypes } from '../uapi/map-types.ts';
 import { pushBranch } from './branches.ts';
@@ -9,7 +9,7 @@ import { checkSnprintf } from './const-string.ts';
 import { isConst } from './domain/index.ts';
 import { dynptrFacts, dynptrKinds, releaseDynptr } from './dynptr.ts';
 import { forgetPackets, helperChangesPacket } from './effects.ts';
-import type { Env, Subprog } from './env.ts';
+import type { CalledHelper, Env, Subprog } from './env.ts';
 import { type CallFacts, checkArgs } from './helper-args.ts';
 import { setResult } from './helper-result.ts';
 import { helperTakesMap } from './map-compat.ts';
@@ -41,7 +41,16 @@ const tracing: ReadonlySet<string> = new Set([
 
 const DENIED_0 = 'program of this type cannot use helper bpf_unspec#0';
 
-function prototypeOf(env: Env, id: number): { name: HelperName; proto: HelperProto } {
+function prototypeOf(env: Env, id: number): CalledHelper {
+  let called = env.calledHelpers.get(id);
+  if (called === undefined) env.calledHelpers.set(id, (called = findHelper(env, id)));
+  const { name, proto } = called;
+  if (proto.sleeps === true) checkSleeps(env, `bpf_${name}#${id}`);
+  return called;
+}
+
+/** A helper that the program may call, wherever it does. */
+function findHelper(env: Env, id: number): CalledHelper {
   const name = helperName(id);
   if (name === undefined) {
     // Number 0 is a helper to Linux, one that nothing may call.
@@ -60,7 +69,6 @@ function prototypeOf(env: Env, id: number): { name: HelperName; proto: HelperPro
     env.reject('EINVAL', 'cannot call GPL-restricted function from non-GPL compatible program');
   }
   if (name === 'd_path' && !mayNamePaths(env)) env.reject('EINVAL', 'helper call is not allowed in probe');
-  if (proto.sleeps === true) checkSleeps(env, `bpf_${name}#${id}`);
   return { name, proto };
 }
 

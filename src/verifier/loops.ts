@@ -8,24 +8,7 @@ import type { Env } from './env.ts';
 import { markAllPrecise, propagatePrecision } from './precision.ts';
 import { QUIET_LOOP } from './scc.ts';
 import type { Frame } from './state/frame.ts';
-import type { State } from './state/state.ts';
-
-interface Backedge {
-  /** The path that ended. */
-  readonly state: State;
-  /** The state that covered it. */
-  readonly equal: State;
-}
-
-/** A loop, as reached through one chain of calls. */
-interface LoopVisit {
-  readonly name: string;
-  /** The log tells of it. */
-  readonly isTold: boolean;
-  /** The first state in it, while paths from there are open. */
-  entry: State | undefined;
-  backedges: Backedge[];
-}
+import type { LoopVisit, State } from './state/state.ts';
 
 const MAX_ROUNDS = 64;
 
@@ -50,12 +33,6 @@ export class Loops {
     this.env = env;
   }
 
-  private visitOf(state: State): LoopVisit | undefined {
-    if (this.visits.size === 0) return undefined;
-    const loop = loopName(this.env, state);
-    return loop === undefined ? undefined : this.visits.get(loop.name);
-  }
-
   /** A state is remembered (maybe_enter_scc). */
   enter(state: State): void {
     const loop = loopName(this.env, state);
@@ -63,6 +40,7 @@ export class Loops {
     let visit = this.visits.get(loop.name);
     if (visit === undefined)
       this.visits.set(loop.name, (visit = { ...loop, entry: undefined, backedges: [] }));
+    state.loop = visit;
     if (visit.entry !== undefined) return;
     visit.entry = state;
     this.tell('enter', visit);
@@ -75,7 +53,7 @@ export class Loops {
   /** Every path from a state is done (maybe_exit_scc). */
   exit(state: State): void {
     const { env } = this;
-    const visit = this.visitOf(state);
+    const visit = state.loop;
     if (visit === undefined || visit.entry !== state) return;
     this.tell('exit', visit);
     visit.entry = undefined;
@@ -104,7 +82,7 @@ export class Loops {
   /** The current path ends in `equal`, whose loop is still being explored (add_scc_backedge). */
   addBackedge(equal: State): void {
     const { env } = this;
-    const visit = this.visitOf(equal);
+    const visit = equal.loop;
     if (visit === undefined) return;
     const state = env.state.clone();
     state.insn = env.insn;
@@ -116,6 +94,6 @@ export class Loops {
 
   /** Whether it is not yet known what a state relies on (incomplete_read_marks). */
   isIncomplete(state: State): boolean {
-    return (this.visitOf(state)?.backedges.length ?? 0) > 0;
+    return state.loop !== undefined && state.loop.backedges.length > 0;
   }
 }

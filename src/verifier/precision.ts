@@ -3,7 +3,7 @@
  * must say so, or a later, different value could be taken for the same (mark_chain_precision). Walks the
  * history of the current path backwards, instruction by instruction, checkpoint by checkpoint.
  */
-import { backtrack, concerns } from './backtrack.ts';
+import { backtrack, concerns, type Step } from './backtrack.ts';
 import type { Env } from './env.ts';
 import { printState } from './print.ts';
 import { isScalar } from './regs.ts';
@@ -70,46 +70,44 @@ function markChain(env: Env, start: State, wanted: Wanted): boolean {
   let state = start;
   let first = start.firstInsn;
   let last = start === env.state ? env.insn : start.insn;
-  let subsequent = -1;
   let skip = true;
+  const step: Step = { at: last, subsequent: -1, entry: undefined, wanted };
   for (;;) {
     if (env.log.verbose) {
       env.write(
-        `mark_precise: frame${wanted.frame}: last_idx ${last} first_idx ${first} subseq_idx ${subsequent} \n`,
+        `mark_precise: frame${wanted.frame}: last_idx ${last} first_idx ${first} subseq_idx ${step.subsequent} \n`,
       );
     }
     if (last < 0) {
       markArguments(state, wanted);
       return changed;
     }
-    let left = state.history.length;
-    for (let at = last; ; ) {
+    const { history } = state;
+    let left = history.length;
+    for (let at = last; at >= 0; ) {
+      const newest = left > 0 ? history[left - 1] : undefined;
+      const entry = newest?.insn === at ? newest : undefined;
       if (skip) skip = false;
-      else {
-        const entry = left > 0 && state.history[left - 1]?.insn === at ? state.history[left - 1] : undefined;
-        if (entry !== undefined || env.log.verbose || concerns(env, at, wanted)) {
-          if (!backtrack(env, { at, subsequent, entry }, wanted)) {
-            markAllPrecise(env, start);
-            return true;
-          }
-          if (wanted.empty) return changed;
+      else if (entry !== undefined || env.log.verbose || concerns(env, at, wanted)) {
+        step.at = at;
+        step.entry = entry;
+        if (!backtrack(env, step)) {
+          markAllPrecise(env, start);
+          return true;
         }
+        if (wanted.empty) return changed;
       }
-      subsequent = at;
-      if (at === state.firstInsn && (left === 0 || (left === 1 && state.history[0]?.insn === at))) break;
-      const entry = state.history[left - 1];
-      if (left > 0 && entry?.insn === at) {
-        at = entry.prev;
-        left--;
-      } else at--;
-      if (at < 0) break;
+      step.subsequent = at;
+      if (at === state.firstInsn && (left === 0 || (left === 1 && entry !== undefined))) break;
+      at = entry === undefined ? at - 1 : entry.prev;
+      if (entry !== undefined) left--;
     }
     const parent = state.parent;
     if (parent === undefined) break;
     state = parent;
     if (markCheckpoint(env, state, wanted)) changed = true;
     if (wanted.empty) return changed;
-    subsequent = first;
+    step.subsequent = first;
     last = state.lastInsn;
     first = state.firstInsn;
   }

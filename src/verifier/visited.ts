@@ -8,7 +8,8 @@ import { iteratorIsActive, iteratorsMoved } from './iterators.ts';
 import { forgetPrecision, propagatePrecision } from './precision.ts';
 import { printLine, printState } from './print.ts';
 import { setNotInit } from './regs.ts';
-import { type Frame, regAt, SLOT_BYTES, slotKinds, spilledAt } from './state/frame.ts';
+import { type Frame, REGS, regAt, SLOT_BYTES, slotKinds, spilledAt } from './state/frame.ts';
+import { ID } from './state/layout.ts';
 import type { State } from './state/state.ts';
 import { statesEqual } from './states-equal.ts';
 import { bucketOf } from './widen.ts';
@@ -116,13 +117,24 @@ function maybeLooping(env: Env, old: State): boolean {
   if (old.curFrame !== cur.curFrame) return false;
   const a = old.frame.i32;
   const b = cur.frame.i32;
+  // What counts the rounds differs each time, and is mostly the same.
+  if (a[lastDifference] !== b[lastDifference]) return false;
   // Everything but precision and the like, which comes last.
-  for (let reg = 0; reg < 11; reg++) {
+  for (let reg = 0; reg < REGS; reg++) {
     const w = 2 * regAt(reg);
-    for (let i = 0; i < 19; i++) if (a[w + i] !== b[w + i]) return false;
+    for (let i = w; i < w + COMPARED_WORDS; i++) {
+      if (a[i] === b[i]) continue;
+      lastDifference = i;
+      return false;
+    }
   }
   return true;
 }
+
+/** The words of a register up to its id. */
+const COMPARED_WORDS = ID + 1;
+/** Of two registers files: where they differed last. */
+let lastDifference = 0;
 
 function rejectLoop(env: Env, old: State): never {
   printLine(env, env.insn);

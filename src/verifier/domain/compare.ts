@@ -33,11 +33,14 @@ export function boundsEqual(a: RegRef, b: RegRef): boolean {
   return true;
 }
 
-/** Whether the number at word `a` of one file is at most the one at `b` of another, unsigned or signed. */
-function leU(x: Uint32Array, a: number, y: Uint32Array, b: number): boolean {
-  const p = x[a + 1]!;
-  const q = y[b + 1]!;
-  return p < q || (p === q && x[a]! <= y[b]!);
+/**
+ * Whether the number at word `a` of one file is at most the one at `b` of another, unsigned or signed. Through the
+ * signed view alone: states that are only compared need no other.
+ */
+function leU(x: Int32Array, a: number, y: Int32Array, b: number): boolean {
+  const p = x[a + 1]! >>> 0;
+  const q = y[b + 1]! >>> 0;
+  return p < q || (p === q && x[a]! >>> 0 <= y[b]! >>> 0);
 }
 function leS(x: Int32Array, a: number, y: Int32Array, b: number): boolean {
   const p = x[a + 1]!;
@@ -49,15 +52,15 @@ function leS(x: Int32Array, a: number, y: Int32Array, b: number): boolean {
 export function rangeWithin(outer: RegRef, inner: RegRef): boolean {
   const o = 2 * outer.r;
   const n = 2 * inner.r;
-  const { u32: ou, i32: oi } = outer.file;
-  const { u32: nu, i32: ni } = inner.file;
+  const oi = outer.file.i32;
+  const ni = inner.file.i32;
   return (
-    leU(ou, o + W_UMIN, nu, n + W_UMIN) &&
-    leU(nu, n + W_UMAX, ou, o + W_UMAX) &&
+    leU(oi, o + W_UMIN, ni, n + W_UMIN) &&
+    leU(ni, n + W_UMAX, oi, o + W_UMAX) &&
     leS(oi, o + W_SMIN, ni, n + W_SMIN) &&
     leS(ni, n + W_SMAX, oi, o + W_SMAX) &&
-    ou[o + W_U32_MIN]! <= nu[n + W_U32_MIN]! &&
-    ou[o + W_U32_MAX]! >= nu[n + W_U32_MAX]! &&
+    oi[o + W_U32_MIN]! >>> 0 <= ni[n + W_U32_MIN]! >>> 0 &&
+    oi[o + W_U32_MAX]! >>> 0 >= ni[n + W_U32_MAX]! >>> 0 &&
     oi[o + W_S32_MIN]! <= ni[n + W_S32_MIN]! &&
     oi[o + W_S32_MAX]! >= ni[n + W_S32_MAX]!
   );
@@ -77,12 +80,12 @@ export function tnumIn(outer: RegRef, inner: RegRef): boolean {
 
 /** In what ranges and tnum contradict each other, in Linux's words; undefined where they do not. */
 export function boundsViolation(file: RegFile, r: number): string | undefined {
-  const { u32, i32 } = file;
+  const { i32 } = file;
   const w = 2 * r;
   if (
-    !leU(u32, w + W_UMIN, u32, w + W_UMAX) ||
+    !leU(i32, w + W_UMIN, i32, w + W_UMAX) ||
     !leS(i32, w + W_SMIN, i32, w + W_SMAX) ||
-    u32[w + W_U32_MIN]! > u32[w + W_U32_MAX]! ||
+    i32[w + W_U32_MIN]! >>> 0 > i32[w + W_U32_MAX]! >>> 0 ||
     i32[w + W_S32_MIN]! > i32[w + W_S32_MAX]!
   ) {
     return 'range bounds violation';

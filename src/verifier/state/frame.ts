@@ -2,8 +2,8 @@
  * One frame of the abstract call stack: eleven registers and the stack below its frame pointer, eight bytes
  * a slot. Registers and the registers spilled to slots lie in one buffer (layout.ts), the kinds of the
  * stack's bytes in a second array, so that copying a frame is copying bytes. Making the views costs more than
- * that: frames that nothing refers to any more are kept for the next copies, and views as bigints are made where
- * they are asked for, which most frames never see.
+ * that: frames that nothing refers to any more are kept for the next copies, and all views but one are made where
+ * they are asked for, which many frames never see.
  *
  * Byte -1 of the stack is `kinds[0]`; the slot of byte `off` is (-off - 1) >> 3, as in Linux.
  */
@@ -69,7 +69,7 @@ export function spilledAt(slot: number): number {
 export class Frame {
   private unsigned: BigUint64Array | undefined = undefined;
   private signed: BigInt64Array | undefined = undefined;
-  u32: Uint32Array;
+  private words: Uint32Array | undefined = undefined;
   i32: Int32Array;
   kinds: Uint8Array;
   /** Slots that there is room for. */
@@ -96,10 +96,16 @@ export class Frame {
   constructor(capacity: number) {
     const words = (REGS + capacity) * REG_QWORDS;
     const { buffer, at } = allocate(frameBytes(capacity));
-    this.u32 = new Uint32Array(buffer, at, 2 * words);
     this.i32 = new Int32Array(buffer, at, 2 * words);
     this.kinds = new Uint8Array(buffer, at + 8 * words, capacity * SLOT_BYTES);
     this.capacity = capacity;
+  }
+
+  get u32(): Uint32Array {
+    if (this.words !== undefined) return this.words;
+    const { buffer, byteOffset, length } = this.i32;
+    this.words = new Uint32Array(buffer, byteOffset, length);
+    return this.words;
   }
 
   get u64(): BigUint64Array {
@@ -118,14 +124,14 @@ export class Frame {
 
   /** Changes buffers with another frame. */
   private swap(other: Frame): void {
-    const { unsigned, signed, u32, i32, kinds, capacity } = this;
+    const { unsigned, signed, words, i32, kinds, capacity } = this;
     this.unsigned = other.unsigned;
     this.signed = other.signed;
-    this.u32 = other.u32;
+    this.words = other.words;
     this.i32 = other.i32;
     this.kinds = other.kinds;
     this.capacity = other.capacity;
-    Object.assign(other, { unsigned, signed, u32, i32, kinds, capacity });
+    Object.assign(other, { unsigned, signed, words, i32, kinds, capacity });
   }
 
   /** Room for more slots. */

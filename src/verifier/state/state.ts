@@ -44,6 +44,23 @@ export interface Held {
 /** enum ref_state_type; of interrupts, whether the lock's own function switched them off. */
 export type HeldKind = 'object' | 'irq' | 'irqLock' | 'spinLock' | 'resLock' | 'resLockIrq';
 
+/** A path that ended in a state whose own loop was still being explored. */
+export interface Backedge {
+  readonly state: State;
+  /** The state that covered it. */
+  readonly equal: State;
+}
+
+/** A loop, as reached through one chain of calls (loops.ts). */
+export interface LoopVisit {
+  readonly name: string;
+  /** The log tells of it. */
+  readonly isTold: boolean;
+  /** The first state in it, while paths from there are open. */
+  entry: State | undefined;
+  backedges: Backedge[];
+}
+
 export class State {
   frames: Frame[] = [];
   curFrame = 0;
@@ -71,6 +88,8 @@ export class State {
   speculative = false;
   /** Callbacks entered. */
   callbackDepth = 0;
+  /** Of a checkpoint: the loop that it is in. */
+  loop: LoopVisit | undefined = undefined;
   /** Of a checkpoint: every scalar here, and on the way here, is marked precise. */
   allPrecise = false;
 
