@@ -3,7 +3,7 @@
  * and not afterwards. What the kernel lacks skips by name; the kernels of `npm run test:vm` have it.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { describe, test } from 'node:test';
@@ -105,6 +105,20 @@ describe('runs while attached', { skip }, () => {
         }
       }),
     );
+  }
+});
+
+describe('functions of a module of the kernel', { skip }, () => {
+  for (const program of ['fentry', 'fexit']) {
+    for (const attachTo of ['tun_chr_open', 'tun:tun_chr_open']) {
+      test(`${program}/${attachTo}`, (t) =>
+        whereThere(t, () => {
+          const loaded = loadOnly(program, { attachTo });
+          const { ran } = runAttached(loaded, { fire: () => closeSync(openSync('/dev/net/tun', 'r')) });
+          assert.equal(ran, 1n);
+          loaded.collection.close();
+        }));
+    }
   }
 });
 
