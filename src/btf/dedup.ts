@@ -2,13 +2,12 @@
  * Removing types that are there several times, as a linker does with the types of several compilation units (libbpf:
  * btf__dedup). Types are equal where the graphs behind them are: two structs of one name may differ in a struct that
  * one of their members points to, and then both stay. A forward declaration is the struct that it stands for, where
- * there is one only of that name.
+ * there is one only of that name. Types of split BTF become those of its base that they are equal to, which stay as they are.
  *
  * Four passes: numbers, enums and floats by what they are; structs and unions by walking the graphs of a pair together,
  * on the assumption that what was met before is equal, for graphs have circles; forward declarations by name; and then
  * all that refers to others, by what it refers to.
  */
-import { SkepError } from '../base/errors.ts';
 import { badBtf } from './layout.ts';
 import type { Btf } from './read.ts';
 import { referencesOf, withReferences } from './references.ts';
@@ -72,12 +71,15 @@ function ownKey(type: BtfType): string {
 
 class Dedup {
   readonly #btf: Btf;
+  /** Types in front of it are the base's: others become them, they become no others. */
+  readonly #first: number;
   /** By id, the type that it is the same as: itself until another is found. */
   readonly #same: Uint32Array;
   #steps = 0;
 
   constructor(btf: Btf) {
     this.#btf = btf;
+    this.#first = btf.firstId;
     this.#same = Uint32Array.from({ length: btf.typeCount }, (_, id) => id);
   }
 
@@ -110,7 +112,7 @@ class Dedup {
       const key = isEnum(type) ? enumKey(type) : ownKey(type);
       const first = known.get(key);
       if (first !== undefined) {
-        this.#same[id] = first;
+        this.#become(id, first);
         continue;
       }
       known.set(key, id);
@@ -132,7 +134,7 @@ class Dedup {
       const key = shallowKey(type);
       let bucket = buckets.get(key);
       if (bucket === undefined) buckets.set(key, (bucket = []));
-      if (!this.#joins(id, bucket)) bucket.push(id);
+      if (id < this.#first || !this.#joins(id, bucket)) bucket.push(id);
     }
   }
 
@@ -153,9 +155,13 @@ class Dedup {
     const [ours, theirs] = [this.#canonical(a), this.#canonical(b)];
     if (ours === theirs) return;
     const [type, other] = [this.#type(ours), this.#type(theirs)];
-    if (type.kind === 'fwd' && isComposite(other)) this.#same[ours] = theirs;
-    else if (other.kind === 'fwd' && isComposite(type)) this.#same[theirs] = ours;
-    else if (isComposite(type) && isComposite(other) && theirs < ours) this.#same[ours] = theirs;
+    if (type.kind === 'fwd' && isComposite(other)) this.#become(ours, theirs);
+    else if (other.kind === 'fwd' && isComposite(type)) this.#become(theirs, ours);
+    else if (isComposite(type) && isComposite(other) && theirs < ours) this.#become(ours, theirs);
+  }
+
+  #become(id: number, other: number): void {
+    if (id >= this.#first) this.#same[id] = other;
   }
 
   /** Whether two graphs are equal, where the pairs so far are. */
@@ -171,7 +177,8 @@ class Dedup {
     const [type, other] = [this.#type(ours), this.#type(theirs)];
     if (type.name !== other.name) return false;
     if (type.kind === 'fwd' && isComposite(other)) return type.of === other.kind;
-    if (other.kind === 'fwd' && isComposite(type)) return other.of === type.kind;
+    // What the base only declares it cannot learn from another.
+    if (other.kind === 'fwd' && isComposite(type)) return other.of === type.kind && theirs >= this.#first;
     if (type.kind !== other.kind) return false;
     if (isEnum(type)) {
       const rival = other as BtfEnum;
@@ -212,7 +219,7 @@ class Dedup {
     }
     for (const id of this.#btf.idsOf('fwd')) {
       const type = this.#type(id);
-      if (type.kind !== 'fwd' || this.#same[id] !== id) continue;
+      if (type.kind !== 'fwd' || this.#same[id] !== id || id < this.#first) continue;
       const full = found.get(`${type.of} ${type.name}`);
       if (full !== undefined) this.#same[id] = full;
     }
@@ -244,7 +251,7 @@ class Dedup {
         const key = `${ownKey(type)}\0${references.join(' ')}`;
         const first = known.get(key);
         if (first === undefined) known.set(key, id);
-        else this.#same[id] = first;
+        else this.#become(id, first);
         done[id] = 2;
         stack.pop();
       }
@@ -267,8 +274,9 @@ class Dedup {
     let next = 1;
     for (let id = 1; id < typeCount; id++) if (this.#same[id] === id) ids[id] = next++;
     for (let id = 1; id < typeCount; id++) ids[id] = ids[this.#canonical(id)]!;
-    const builder = new BtfBuilder();
-    for (let id = 1; id < typeCount; id++) {
+    const { base } = this.#btf;
+    const builder = base === undefined ? new BtfBuilder() : new BtfBuilder(base, 'split');
+    for (let id = this.#first; id < typeCount; id++) {
       if (this.#same[id] !== id) continue;
       builder.add(withReferences(this.#type(id), (each) => ids[each]!));
     }
@@ -277,14 +285,9 @@ class Dedup {
 }
 
 /**
- * The types of a BTF without those that are there several times.
- * @throws {SkepError} code 'btf' for split BTF, and for types that take too long to compare
+ * The types of a BTF without those that are there several times; of split BTF, without those that its base has.
+ * @throws {SkepError} code 'btf' for types that take too long to compare
  */
 export function dedupBtf(btf: Btf): Deduplicated {
-  if (btf.base !== undefined)
-    throw new SkepError({
-      code: 'btf',
-      message: 'types of split BTF are not compared with those of its base',
-    });
   return new Dedup(btf).run();
 }

@@ -77,6 +77,60 @@ describe('dedup leaves what libbpf leaves', { skip }, () => {
   }
 });
 
+describe('dedup of split BTF leaves what its base has not, as libbpf', { skip }, () => {
+  const compare = (base: string, file: string): Btf => {
+    const below = readBtf(readFileSync(base));
+    const joined = readBtf(libbpf('above', base, file), { base: below });
+    const want = readBtf(libbpf('apart', base, file), { base: below });
+    const { builder, ids } = dedupBtf(joined);
+    const got = readBtf(builder.build(), { base: below });
+    assert.equal(text(got), text(want), `${file} on ${base}`);
+    for (let id = 0; id < joined.typeCount; id++) assert.equal(joined.type(id).name, got.type(ids[id]!).name);
+    return got;
+  };
+
+  test('objects on others', () => {
+    const pairs = files.flatMap((base, i) =>
+      [0, 1, 2].map((step) => [base, files[(i + step) % files.length]!]),
+    );
+    for (const [objects, file] of pairs as [string, string][]) {
+      // A kernel's types are there once each.
+      const base = `${objects}.once`;
+      writeFileSync(base, libbpf('dedup', objects));
+      compare(base, file);
+    }
+  });
+
+  /** A struct with a pointer to another, which is declared, or defined. */
+  const holder = (isDefined: boolean): string => {
+    const builder = new BtfBuilder();
+    const int = { kind: 'int', name: 'int', size: 4, signed: true, char: false, bool: false } as const;
+    const number = builder.add({ ...int, bitOffset: 0, bits: 32 });
+    const held = builder.add(
+      isDefined
+        ? {
+            kind: 'struct',
+            name: 'held',
+            size: 4,
+            members: [{ name: 'a', type: number, bitOffset: 0, bitSize: 0 }],
+          }
+        : { kind: 'fwd', name: 'held', of: 'struct' },
+    );
+    const pointer = builder.add({ kind: 'ptr', name: '', type: held });
+    const member = { name: 'to', type: pointer, bitOffset: 0, bitSize: 0 };
+    builder.add({ kind: 'struct', name: 'holder', size: 8, members: [member] });
+    const file = join(folder, isDefined ? 'defined' : 'declared');
+    writeFileSync(file, builder.build());
+    return file;
+  };
+
+  test('what the base declares and what it defines', () => {
+    const [declared, defined] = [holder(false), holder(true)];
+    assert.ok(compare(declared, defined).typeCount > 5, 'the base learns nothing');
+    assert.equal(compare(defined, declared).typeCount, 5, 'all of it is there');
+  });
+});
+
 test('the other byte order', { skip }, () => {
   for (const file of files) {
     const raw = readFileSync(file);
