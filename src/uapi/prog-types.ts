@@ -70,8 +70,6 @@ export const networkTypes: readonly (ProgTypeName | undefined)[] = [
   'cgroup_sockopt',
   'cgroup_sysctl',
   'sock_ops',
-  'lirc_mode2',
-  'sk_lookup',
   'netfilter',
   'ext',
 ];

@@ -23,7 +23,7 @@ import { doPointer, IMM, operators } from './pointer-alu.ts';
 import { markPrecise } from './precision.ts';
 import { copyReg, fitsBits, isScalar, setKnownImm, setKnownPair, setScalar, typeOf } from './regs.ts';
 import { type AluInsn, OFFSET, samePath } from './speculation.ts';
-import { regAt } from './state/frame.ts';
+import { type Frame, regAt } from './state/frame.ts';
 import { ID, OFF, PRECISE, SUBREG_DEF, TNUM_VALUE, TYPE } from './state/layout.ts';
 import { regTypes } from './state/reg-types.ts';
 import { swapScalar } from './swap.ts';
@@ -198,8 +198,10 @@ function doScalars(env: Env, insn: AluInsn): void {
   const fork = alu === 'and' || alu === 'or';
   if (!('reg' in src)) {
     if (fork) forkOnSignMask(env, insn);
+    const whole = keepsUpperHalf(frame, dst, insn);
     scalarAluImm(frame, dst, src.imm, insn);
-    if (frame.i32[2 * dst + ID] !== 0) linkByConstant(env, insn, src.imm);
+    if (!whole) unlink(frame, dst);
+    else if (frame.i32[2 * dst + ID] !== 0) linkByConstant(env, insn, src.imm);
     else frame.i32[2 * dst + OFF] = 0;
     return;
   }
@@ -207,8 +209,15 @@ function doScalars(env: Env, insn: AluInsn): void {
   copyReg({ file: env.fake, r: OFFSET }, frame, regAt(src.reg));
   if (!env.allowLeaks && (alu === 'add' || alu === 'sub')) samePath(env, insn, 'scalar');
   if (fork && isConst(env.fake, OFFSET)) forkOnSignMask(env, insn);
+  const whole = keepsUpperHalf(frame, dst, insn);
   scalarAlu(frame, dst, regAt(src.reg), insn);
-  linkByConstant(env, insn, addedBy(env, insn));
+  if (whole && src.reg !== insn.dst) linkByConstant(env, insn, addedBy(env, insn));
+  else unlink(frame, dst);
+}
+
+/** Whether what an operation makes of a number tells of it: one of 32 bits loses an upper half. */
+function keepsUpperHalf(frame: Frame, dst: number, insn: AluInsn): boolean {
+  return insn.bits === 64 || frame.i32[2 * dst + ID] === 0 || fitsBits(frame, dst, 32);
 }
 
 /** The second operand of an addition or subtraction, where it is known; some number beyond a word where it is one. */

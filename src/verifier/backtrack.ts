@@ -187,6 +187,8 @@ function backtrackCall(
     wanted.frame--;
     return 'stop';
   }
+  // Of a call of nothing, nothing is known.
+  if (insn.kind === 'kfunc' && insn.imm === 0) return 'fallback';
   if (env.callsBack[at] === 1 && at !== subsequent - 1) return leaveCallback(wanted);
   wanted.clearReg(0);
   if (((wanted.regs[wanted.frame] as number) & ARGS) !== 0) return 'fallback';

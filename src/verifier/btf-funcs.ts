@@ -1,6 +1,6 @@
 /**
- * The program's func_info: names of subprograms, which of them are global, and which of them are global
- * (check_btf_func).
+ * The program's func_info and line_info: names of subprograms, which of them are global, and that lines are in order
+ * (check_btf_info).
  */
 
 import { SkepError } from '../base/index.ts';
@@ -76,6 +76,16 @@ export function checkFuncInfo(env: Env): void {
       throw error;
     }
   }
+}
+
+/** check_btf_line() */
+export function checkLineInfo(env: Env): void {
+  const problem = env.lines?.problem({
+    slots: env.count,
+    isInsn: (slot) => env.raw(slot).opcode !== 0,
+    subprogStarts: env.subprogs.map(({ start }) => start),
+  });
+  if (problem !== undefined) env.reject('EINVAL', problem);
 }
 
 /** Without BTF nothing says what a subprogram returns, which these instructions do for it. */

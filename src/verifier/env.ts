@@ -69,6 +69,15 @@ export interface Subprog {
   args: readonly GlobalArg[] | BadArgs | undefined;
 }
 
+const EXIT = 0x95;
+
+/** Linux does not look at the offset of an exit. */
+function asLinuxReads(insn: Insn | InvalidInsn | undefined): Insn | InvalidInsn | undefined {
+  if (insn?.op !== 'invalid' || insn.raw.opcode !== EXIT) return insn;
+  const { dst, src, imm } = insn.raw;
+  return dst === 0 && src === 0 && imm === 0 ? { op: 'exit' } : insn;
+}
+
 /** What a two-slot load puts into its register. */
 export type WideLoad =
   | { readonly kind: 'map'; readonly map: number }
@@ -219,7 +228,7 @@ export class Env {
     this.input = input;
     this.rules = rulesOf(input.kernel);
     this.log = new Log(input.logLevel);
-    this.insns = decodeLenient(input.insns);
+    this.insns = decodeLenient(input.insns).map(asLinuxReads);
     this.words = wordsOf(input.insns);
     this.count = Math.floor(input.insns.length / slotBytes);
     this.progType = progTypeName(input.progType);

@@ -4,12 +4,12 @@
  */
 
 import { Bug } from '../base/index.ts';
+import { btfLinkages } from '../btf/index.ts';
 import type { Insn } from '../isa/index.ts';
 import type { Errno } from '../uapi/errno.ts';
 import { helpers } from '../uapi/helpers.ts';
 import { doAlu } from './alu.ts';
 import { callSubprog, returnFromSubprog } from './calls.ts';
-import { checkRead } from './checks.ts';
 import { type Env, Rejection } from './env.ts';
 import { checkReturn } from './exit.ts';
 import { describeArgs, globalArgs, setGlobalArgs } from './global-args.ts';
@@ -23,7 +23,7 @@ import { doAtomic, doLoad, doPacketLoad, doStore, doWideLoad } from './memory-in
 import { insnText, printChanges, printLine, printState } from './print.ts';
 import { checkNothingHeld } from './references.ts';
 import { newFrame, setPointer, word } from './regs.ts';
-import { invalidText, readsFirst } from './reserved.ts';
+import { rejectInvalid } from './reserved.ts';
 import { regAt } from './state/frame.ts';
 import { REF_OBJ_ID } from './state/layout.ts';
 import { regTypes } from './state/reg-types.ts';
@@ -56,7 +56,9 @@ export function explore(env: Env, index: number): void {
 
 /** The entry's signature is only looked at; one that does not fit is said and ignored. */
 function describeMain(env: Env): void {
-  const args = describeArgs(env, env.subprogs[0]?.btfId ?? 0, true);
+  const id = env.subprogs[0]?.btfId ?? 0;
+  const func = env.btf?.type(id);
+  const args = describeArgs(env, id, func?.kind === 'func' && func.linkage === btfLinkages.global);
   if ('errno' in args && args.message !== '') env.write(`${args.message}\n`);
 }
 
@@ -157,11 +159,7 @@ function stepInSpeculation(env: Env): Outcome {
 function step(env: Env): Outcome {
   const insn = env.insns[env.insn];
   if (insn === undefined) throw new Bug(`slot ${env.insn} is no instruction`);
-  if (insn.op === 'invalid') {
-    const first = readsFirst(insn);
-    if (first !== undefined) checkRead(env, first);
-    return env.reject('EINVAL', invalidText(insn));
-  }
+  if (insn.op === 'invalid') return rejectInvalid(env, insn);
   const { op } = insn;
   if (op === 'exit') {
     env.jumpsProcessed++;

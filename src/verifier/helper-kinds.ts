@@ -54,13 +54,7 @@ const accepted: Readonly<Record<NamedKind, readonly RegType[]>> = {
   releaseRingbufMem: [regTypes.mem | typeFlags.ringbuf],
   spinLock: [regTypes.mapValue, regTypes.btfId | typeFlags.alloc],
   timer: [regTypes.mapValue],
-  kptr: [
-    regTypes.mapValue,
-    regTypes.btfId | typeFlags.alloc,
-    regTypes.btfId | typeFlags.alloc | typeFlags.rcu,
-    regTypes.btfId | typeFlags.alloc | typeFlags.nonOwnRef,
-    regTypes.btfId | typeFlags.alloc | typeFlags.nonOwnRef | typeFlags.rcu,
-  ],
+  kptr: [regTypes.mapValue, regTypes.btfId | typeFlags.alloc],
   kptrNew: pointers,
   percpuBtf: [
     regTypes.btfId | typeFlags.percpu,

@@ -4,7 +4,7 @@
  */
 import { checkAttachTarget } from './attach-target.ts';
 import { hasBtfContext } from './btf-ctx.ts';
-import { checkFuncInfo, checkFuncRecords } from './btf-funcs.ts';
+import { checkFuncInfo, checkFuncRecords, checkLineInfo } from './btf-funcs.ts';
 import { checkCfg } from './cfg.ts';
 import { Env, Rejection, type Subprog } from './env.ts';
 import { explore } from './explore.ts';
@@ -79,6 +79,7 @@ function check(env: Env): void {
   findSubprogs(env);
   checkSubprogs(env);
   checkFuncInfo(env);
+  checkLineInfo(env);
   resolveLoads(env);
   env.namedMaps = env.maps.length;
   checkCfg(env);

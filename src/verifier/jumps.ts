@@ -77,7 +77,7 @@ export function doJump(env: Env, insn: Jump): void {
 
 /** The processor may take the way that the program does not, knowing nothing of the operands. */
 function speculate(env: Env, insn: Jump, off: number): void {
-  const { frame } = pushSpeculative(env, { insn: env.insn + off + 1, prev: env.insn });
+  const { frame } = pushSpeculative(env, { insn: env.insn + off + 1, prev: env.insn, errno: 'EFAULT' });
   setScalar(frame, regAt(insn.dst));
   if ('reg' in insn.src) setScalar(frame, regAt(insn.src.reg));
 }
@@ -145,7 +145,7 @@ function split(env: Env, insn: Jump, srcReg: number): void {
   const src = srcReg >= 0 ? regAt(srcReg) : -1;
   const unique = linkedOf(env, src, dst);
   if (unique.length > 1) pushHistory(env, 0, unique);
-  const there = pushBranch(env, { insn: env.insn + insn.off + 1, prev: env.insn });
+  const there = pushBranch(env, { insn: env.insn + insn.off + 1, prev: env.insn, errno: 'EFAULT' });
   refineBoth(env, insn, there);
   if (unique.length > 0) {
     for (const r of [src, dst]) {

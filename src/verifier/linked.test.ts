@@ -37,6 +37,36 @@ const cases = [
     want: 'invalid bpf_context access off=0 size=8',
   },
   {
+    name: 'a sum of 32 bits of what has an upper half is linked to nothing',
+    input: `
+      r6 = r1
+      call 5
+      r1 = r0
+      w1 += 1
+      if r1 != 1 goto out
+      if r0 == 0 goto out
+      r0 = *(u64 *)(r6 + 0)
+      out:
+      r0 = 0
+      exit`,
+    want: 'invalid bpf_context access off=0 size=8',
+  },
+  {
+    name: 'a sum with itself is linked to nothing',
+    input: `
+      r6 = r1
+      call 7
+      r1 = r0
+      if r1 != 1 goto out
+      r1 += r1
+      if r1 == 2 goto out
+      r0 = *(u64 *)(r6 + 0)
+      out:
+      r0 = 0
+      exit`,
+    want: 'ok',
+  },
+  {
     name: 'a constant too large to move a pointer by counts where it is linked',
     input: `
       r6 = r1

@@ -3,7 +3,7 @@
  * control flow of each subprogram, as Linux computes it, for dropping dead registers before states are
  * compared. `env.liveRegs[slot]` has bit n set where rn may be read before it is written.
  */
-import type { Insn, InvalidInsn, Operand, RawInsn } from '../isa/index.ts';
+import { fetchBit, type Insn, type InvalidInsn, type Operand, type RawInsn } from '../isa/index.ts';
 import { helperAllowed } from '../uapi/helper-access.ts';
 import { helperProto } from '../uapi/helper-protos.ts';
 import { helperName } from '../uapi/helpers.ts';
@@ -30,7 +30,7 @@ function useDef(env: Env, insn: Insn | InvalidInsn | undefined, into: UseDef): v
   if (insn === undefined) return;
   switch (insn.op) {
     case 'invalid':
-      useDefRaw(insn.raw, into);
+      [into.use, into.def] = useDefRaw(insn.raw);
       return;
     case 'alu':
       into.def = bit(insn.dst);
@@ -81,32 +81,45 @@ function useDef(env: Env, insn: Insn | InvalidInsn | undefined, into: UseDef): v
   }
 }
 
+const CLASS_LD = 0;
 const CLASS_LDX = 1;
 const CLASS_ST = 2;
 const CLASS_STX = 3;
 const CLASS_JMP = 5;
+const CLASS_JMP32 = 6;
+const WIDE_LOAD = 0x18;
+const SRC_REG = 0x08;
+const MODE_ATOMIC = 0xc0;
+const OP_JA = 0x00;
 const OP_CALL = 0x80;
+const OP_EXIT = 0x90;
+const OP_MOV = 0xb0;
+const OP_END = 0xd0;
+const OP_JCOND = 0xe0;
 
-/** An instruction that will be refused, by its class alone. */
-function useDefRaw({ opcode, dst, src }: RawInsn, into: UseDef): void {
+/** What an instruction that will be refused reads and writes, by what it would be if its other fields were right. */
+function useDefRaw({ opcode, dst, src, imm }: RawInsn): readonly [use: number, def: number] {
+  const op = opcode & 0xf0;
+  const source = (opcode & SRC_REG) === 0 ? 0 : bit(src);
   switch (opcode & 7) {
+    case CLASS_LD:
+      return opcode === WIDE_LOAD ? [0, bit(dst)] : [ALL, 0];
     case CLASS_LDX:
-      into.def = bit(dst);
-      into.use = bit(src);
-      return;
+      return [bit(src), bit(dst)];
     case CLASS_ST:
-      into.use = bit(dst);
-      return;
-    case CLASS_STX:
-      into.use = bit(dst) | bit(src);
-      return;
+      return [bit(dst), 0];
+    case CLASS_STX: {
+      const fetches = (opcode & 0xe0) === MODE_ATOMIC && (imm & fetchBit) !== 0;
+      return [bit(dst) | bit(src), fetches ? bit(src) : 0];
+    }
     case CLASS_JMP:
-      if ((opcode & 0xf0) !== OP_CALL) return;
-      into.def = CALLER_SAVED;
-      into.use = CALLER_SAVED & ~R0;
-      return;
+    case CLASS_JMP32:
+      if (op === OP_CALL) return [CALLER_SAVED & ~R0, CALLER_SAVED];
+      if (op === OP_EXIT) return [R0, 0];
+      return [op === OP_JA || op === OP_JCOND ? 0 : bit(dst) | source, 0];
     default:
-      return;
+      if (op === OP_END) return [bit(dst), bit(dst)];
+      return [source | (op === OP_MOV ? 0 : bit(dst)), bit(dst)];
   }
 }
 

@@ -138,11 +138,15 @@ const CALLER_SAVED = 6;
 const CTX = 6;
 const packetLoaders: readonly (string | undefined)[] = ['socket_filter', 'sched_cls', 'sched_act'];
 
+/** may_access_skb */
+export function checkPacketLoads(env: Env): void {
+  if (packetLoaders.includes(env.progType)) return;
+  env.reject('EINVAL', 'BPF_LD_[ABS|IND] instructions not allowed for this program type');
+}
+
 /** Classic packet loads: beyond the packet's end they end the program, or the subprogram, with r0 = 0. */
 export function doPacketLoad(env: Env, insn: InsnOf<'ldPacket'>): void {
-  if (!packetLoaders.includes(env.progType)) {
-    env.reject('EINVAL', 'BPF_LD_[ABS|IND] instructions not allowed for this program type');
-  }
+  checkPacketLoads(env);
   checkRead(env, CTX);
   checkNothingHeld(env, { where: 'BPF_LD_[ABS|IND]', locks: true });
   if (typeOf(env.frame, regAt(CTX)) !== regTypes.ctx) {

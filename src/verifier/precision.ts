@@ -24,6 +24,8 @@ function startSearch(frame: number): Wanted {
 /** A register of the current frame was relied upon. */
 export function markPrecise(env: Env, reg: number): void {
   if (!env.input.capabilities.bpf) return;
+  // Linux finds fault with itself where the first argument of bpf_loop is no number.
+  if (!isScalar(env.frame, regAt(reg))) env.reject('EFAULT', 'verifier bug: backtracking misuse');
   const wanted = startSearch(env.state.curFrame);
   wanted.setReg(reg);
   markChain(env, env.state, wanted);

@@ -49,7 +49,7 @@ export function insnText(env: Env, slot: number): string {
     wideLoad: () => wideLoadText(env, slot),
     kfunc: (call) => findKfunc(env, call.imm)?.name,
   });
-  return `(${opcode}) ${text}`;
+  return text.startsWith('BUG_') ? text : `(${opcode}) ${text}`;
 }
 
 function wideLoadText(env: Env, slot: number): string | undefined {

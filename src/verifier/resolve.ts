@@ -116,12 +116,11 @@ function addArena(env: Env): void {
 /** What a BTF id in a load stands for: a variable of the kernel, or a function (check_pseudo_btf_id). */
 function kernelSymbol(env: Env, id: number, fd: number): WideLoad {
   const { kernel } = env.types;
-  if (fd !== 0)
-    return env.reject('EBADF', `ldimm64 specifies an fd of a module's BTF, ${fd}, which is not open`);
+  if (fd !== 0) env.reject('EINVAL', 'invalid module BTF object FD specified.');
   if (kernel === undefined) {
     return env.reject('EINVAL', 'a variable of the kernel is named, and no types of a kernel were given');
   }
-  if (id <= 0 || id >= kernel.typeCount) {
+  if (id < 0 || id >= kernel.typeCount) {
     return env.reject('ENOENT', `ldimm64 insn specifies invalid btf_id ${id}.`);
   }
   const type = kernel.type(id);

@@ -17,6 +17,7 @@ import { whyNoLinux } from './linux.ts';
 
 export interface KernelCase {
   readonly name: string;
+  /** Assembly; or instructions in hexadecimal, eight bytes a line, where no assembler would write them. */
   readonly program: string;
   /** 'ok', or the last message. */
   readonly want: string;
@@ -37,7 +38,8 @@ function assembled(one: KernelCase, btf: Btf): Uint8Array {
       const found = id === undefined ? undefined : findMember(btf, id, member);
       return String((found?.bitOffset ?? 0) / 8);
     });
-  return encode(assemble(text));
+  if (!/^\s*([0-9a-f]{16}\s+)*[0-9a-f]{16}\s*$/.test(text)) return encode(assemble(text));
+  return Uint8Array.from(text.match(/[0-9a-f]{2}/g) ?? [], (byte) => Number.parseInt(byte, 16));
 }
 
 function attributes(
