@@ -11,39 +11,45 @@ import type { BinaryFunctions, BinaryProbes, KernelFunction } from '../uapi/seam
 import { fileError, isMissing, readIfThere, tracefs } from './targets.ts';
 
 /**
- * Functions that the kernel lists by address. Where its function tracer tells what can be traced, only those.
- * Without CAP_SYSLOG addresses are hidden, and none is found.
+ * Functions that the kernel lists by address: those that its function tracer can trace, where it tells, since 6.5 by
+ * address. Without CAP_SYSLOG addresses are hidden, and none is found.
  */
 export function kernelFunctions(wanted: (name: string) => boolean): KernelFunction[] {
-  const traceable = traceableFunctions(wanted);
-  const isAsked = (name: string): boolean => traceable?.has(name) ?? wanted(name);
+  const traced = tracedFunctions('available_filter_functions_addrs');
+  if (traced !== undefined) return functionsIn(traced.matchAll(/^([0-9a-f]+) ([^\s]+)/gm), wanted);
+  const list = tracedFunctions('available_filter_functions');
+  const names = list === undefined ? undefined : namesIn(list, wanted);
+  // 'ffffffff81000000 t do_one', with a module behind a tab: functions alone.
+  const symbols = readText('/proc/kallsyms').matchAll(/^([0-9a-f]+) [tT] ([^\s]+)/gm);
+  return functionsIn(symbols, (name) => names?.has(name) ?? wanted(name));
+}
+
+function functionsIn(lines: Iterable<RegExpExecArray>, wanted: (name: string) => boolean): KernelFunction[] {
   const found: KernelFunction[] = [];
-  for (const [, digits = '', name = ''] of symbolLines(readText('/proc/kallsyms'))) {
-    if (!isAsked(name)) continue;
+  for (const [, digits = '', name = ''] of lines) {
+    if (!wanted(name)) continue;
     const address = BigInt(`0x${digits}`);
     if (address !== 0n) found.push({ name, address });
   }
   return found;
 }
 
-/** 'ffffffff81000000 t do_one', with a module behind a tab: functions alone. */
-const symbolLines = (kallsyms: string) => kallsyms.matchAll(/^([0-9a-f]+) [tT] ([^\s]+)/gm);
+/** The module of a function stands behind a space. */
+function namesIn(list: string, wanted: (name: string) => boolean): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const [name] of list.matchAll(/^[^\s]+/gm)) if (wanted(name)) names.add(name);
+  return names;
+}
 
-/** Those of the function tracer's list that are asked for; undefined where it does not tell. */
-function traceableFunctions(wanted: (name: string) => boolean): ReadonlySet<string> | undefined {
-  let list: string;
+/** A list of the function tracer; undefined where it has none. */
+function tracedFunctions(list: string): string | undefined {
   try {
-    list = readText(`${tracefs()}/available_filter_functions`);
+    return readText(`${tracefs()}/${list}`) || undefined;
   } catch (error) {
     // Not mounted, or not for us: then every function may be one.
     if (error instanceof SkepError) return undefined;
     throw error;
   }
-  if (list === '') return undefined;
-  const names = new Set<string>();
-  // The module of a function stands behind a space.
-  for (const [name] of list.matchAll(/^[^\s]+/gm)) if (wanted(name)) names.add(name);
-  return names;
 }
 
 const readText = (path: string): string => new TextDecoder('latin1').decode(readIfThere(path));
