@@ -124,6 +124,10 @@ await main(async (signal) => {
     process.stdin.destroy();
     return;
   }
+  if (process.geteuid?.() !== 0) {
+    const message = 'network namespaces and programs in them are for root';
+    throw new SkepError({ code: 'rights', message, hint: 'run it as root' });
+  }
   const self = fileURLToPath(import.meta.url);
   const child = inOwnNetwork(process.execPath, [...process.execArgv, self, 'inside'], 'inherit');
   signal.addEventListener('abort', () => child.kill('SIGTERM'));

@@ -179,7 +179,7 @@ function pinAll(pins: readonly Pin[]): void {
   try {
     for (const { handle, path } of pins) {
       const directory = path.slice(0, path.lastIndexOf('/'));
-      if (pins.length > 1 && makeDirectory(directory)) undo.push(() => rmdirSync(directory));
+      if (makeDirectory(directory)) undo.push(() => rmdirSync(directory));
       handle.pin(path);
       undo.push(() => unlinkSync(path));
     }

@@ -6,6 +6,7 @@ import type { Btf, Value } from '../btf/index.ts';
 import { encode, type Slots } from '../isa/index.ts';
 import { openObject } from '../object/index.ts';
 import { type CollectionSpec, emptyMap, type MapSpec, type ProgramSpec } from '../object/spec.ts';
+import { BpfError } from '../uapi/errno.ts';
 import { type MapTypeName, mapTypes } from '../uapi/map-types.ts';
 import { type ProgTypeName, progTypes } from '../uapi/prog-types.ts';
 import type { System } from '../uapi/seam.ts';
@@ -89,7 +90,13 @@ export class KernelHandle {
    * @throws {BpfError} ENOENT where nothing is
    */
   openPinned(path: string): BpfMap | Program | Link {
-    return handleFromFd(this.sys, this.sys.bpf('objGet', { pathname: path }));
+    let fd: number;
+    try {
+      fd = this.sys.bpf('objGet', { pathname: path });
+    } catch (error) {
+      throw error instanceof BpfError ? new BpfError(error.errno, `pin ${path}`, error.hint) : error;
+    }
+    return handleFromFd(this.sys, fd);
   }
 
   /** @throws {BpfError} ENOENT where there is no such map */

@@ -66,6 +66,9 @@ test('programs: loaded, pinned and shown; all or none', { skip }, () => {
     { args: `prog pin pinned ${bpffs}/firewall ${bpffs}/again` },
     { args: `map lookup ${bpffs}/firewall-maps/blocked key 80`, code: 1, want: /has no element 80/ },
     { args: `prog loadall ${calls} ${bpffs}/calls` },
+    { args: `prog loadall ${firewall} ${bpffs}/alone` },
+    { args: `prog show pinned ${bpffs}/alone/firewall`, want: /firewall +xdp/ },
+    { args: `prog show pinned ${bpffs}/nosuch`, code: 1, want: /pin .*\/nosuch: No such file/ },
     { args: `prog load ${calls} ${bpffs}/one`, code: 2, want: /several programs/ },
     { args: `prog load ${calls} ${bpffs}/one --prog dispatch` },
     { args: `prog load ${firewall} ${bpffs}/firewall pinmaps ${bpffs}/others`, code: 1, want: /EEXIST/ },
@@ -162,8 +165,17 @@ after(() => {
   if (skip === false)
     execFileSync('rm', [
       '-rf',
-      ...['numbers', 'numbers2', 'jobs', 'firewall', 'again', 'firewall-maps', 'calls', 'one', 'link'].map(
-        (each) => `${bpffs}/${each}`,
-      ),
+      ...[
+        'numbers',
+        'numbers2',
+        'jobs',
+        'firewall',
+        'again',
+        'firewall-maps',
+        'calls',
+        'alone',
+        'one',
+        'link',
+      ].map((each) => `${bpffs}/${each}`),
     ]);
 });

@@ -132,12 +132,19 @@ for (const signal of ['SIGINT', 'SIGKILL'] as const) {
   });
 }
 
-test('without rights, one line says which', {
-  skip: skip || (process.getuid?.() !== 0 && 'it is not root'),
-}, (t) => {
-  const args = ['--reuid=65534', '--clear-groups', process.execPath, ...nodeArguments('latency')];
-  const { status, stderr, error } = spawnSync('setpriv', args, { cwd: root, encoding: 'utf8' });
-  if (error !== undefined) return t.skip('setpriv is not installed');
-  assert.equal(status, 1, stderr);
-  assert.match(stderr, /^.*EPERM.*CAP_BPF.*\n$/);
-});
+const refusals = [
+  { name: 'syscalls', want: /^.*EPERM.*CAP_BPF.*\n$/ },
+  { name: 'latency', want: /^.*EPERM.*CAP_BPF.*\n$/ },
+  { name: 'veth', want: /^.*for root \(run it as root\)\n$/ },
+];
+for (const { name, want } of refusals) {
+  test(`${name}: without rights, one line says which`, {
+    skip: skip || (process.getuid?.() !== 0 && 'it is not root'),
+  }, (t) => {
+    const args = ['--reuid=65534', '--clear-groups', process.execPath, ...nodeArguments(name)];
+    const { status, stderr, error } = spawnSync('setpriv', args, { cwd: root, encoding: 'utf8' });
+    if (error !== undefined) return t.skip('setpriv is not installed');
+    assert.equal(status, 1, stderr);
+    assert.match(stderr, want);
+  });
+}
