@@ -11,7 +11,7 @@ import type { Frame } from './frame.ts';
 
 const MOST_COPIES = 8;
 /** Instructions of all copies together. */
-const MOST_COPIED = 64;
+const MOST_COPIED = 160;
 
 /** How often the instructions of a block are written: a number that goes into that of the rounds. */
 export function copiesOf(loop: CountedLoop | undefined, node: number, size: number): number {

@@ -32,6 +32,10 @@ const loops: { name: string; text: string }[] = [
   { name: 'up to a number', text: 'r1 = 0\nl: r0 += r1\nr1 += 1\nif r1 != 100 goto l\nexit' },
   { name: 'down to a number', text: 'r1 = -1\nl: r0 += r1\nr1 += -1\nif r1 != -200 goto l\nexit' },
   { name: 'by steps, below a number', text: 'w1 = 3\nl: r0 += r1\nw1 += 7\nif w1 < 500 goto l\nexit' },
+  {
+    name: 'from below zero, as a compiler that tests the next number',
+    text: 'r1 = -4\nl: r0 += 3\nr1 += 4\nif r1 < 124 goto l\nexit',
+  },
   { name: 'out by a jump', text: 'r1 = 0\nl: r0 += r1\nr1 += 2\nif r1 == 400 goto o\ngoto l\no: exit' },
   {
     name: 'one in another',

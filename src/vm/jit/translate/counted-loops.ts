@@ -186,7 +186,7 @@ function countRounds(
   step: number,
 ): number | undefined {
   // The last value is beyond the limit, and has to be a number of 31 bits all the same.
-  if (first < least || (rises && (step <= 0 || limit + step > MOST))) return undefined;
+  if (first + step < least || (rises && (step <= 0 || limit + step > MOST))) return undefined;
   const most = Math.floor((limit - first) / step) + 1;
   if (!(most >= 0 && most <= MOST_ROUNDS)) return undefined;
   // Near the end, by trying: the last value before the limit, or the limit itself.

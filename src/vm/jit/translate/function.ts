@@ -29,6 +29,7 @@ import {
 import { BlockValues } from './block-values.ts';
 import { type CallPlan, helperUse, planAt } from './call-plan.ts';
 import { type Shared, writeDirect, writeFuelLoad, writeHelper, writeTailCall } from './calls.ts';
+import { type Choice, choiceAt, constantAfter, writeMove } from './choices.ts';
 import { copiesOf, type Sum, sumsIn, writeCopiedSum } from './copies.ts';
 import { type CountedLoop, findCountedLoops } from './counted-loops.ts';
 import { writeWithEmptyRun } from './empty-run.ts';
@@ -345,9 +346,35 @@ class FunctionWriter {
     if (table !== undefined) return { kind: 'switch', push: () => this.tableIndex(table), ...table };
     if (then === undefined) return { kind: 'none' };
     if (otherwise === undefined) return { kind: 'goto', to: then };
-    if (last.op === 'jmp') this.condition(last, known);
-    else this.mayGoto(code);
+    if (last.op === 'jmp') {
+      this.condition(last, known);
+      const choice = this.leavesLoop(node) ? undefined : choiceAt(analysis, bpf, node);
+      if (choice !== undefined) return this.choose(choice, slots);
+    } else {
+      this.mayGoto(code);
+    }
     return { kind: 'if', then, otherwise };
+  }
+
+  private leavesLoop(node: number): boolean {
+    return this.input.bpf.graph[node]!.some((to) => this.loopsLeft(node, to).length > 0);
+  }
+
+  /** Behind a condition on the stack. */
+  private choose({ to, moves }: Choice, slots: readonly number[]): Ending {
+    const { analysis, code } = this.input;
+    const jumps = this.frame.temporary('jumps', 'i32');
+    code.set(jumps);
+    const insns = slots.map((slot) => analysis.insnAt(slot)!);
+    for (const { slot, insn: move } of moves) {
+      const mask = 1 << move.dst;
+      this.slotMap.push(code.size, slot);
+      if ((this.registers.live[to]! & mask) === 0) continue;
+      const isWide = (this.wideAt(to) & mask) !== 0;
+      const before = constantAfter(insns, move.dst);
+      writeMove(this.frame, move, { jumps, isWide, before });
+    }
+    return { kind: 'goto', to };
   }
 
   /** The value that a table is for, as an i32 that is beyond it where the value is. */
