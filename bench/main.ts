@@ -1,8 +1,9 @@
 /**
  * `npm run bench`: runs the suite on every engine that is there, in turns, and writes docs/performance.md.
- * `npm run bench -- NAME…` runs some programs and prints the table only; `-- micro` measures the parts, `-- linux`
- * the running kernel's maps and ring buffers beside libbpf, for docs/performance-linux.md, `-- btf` reading types and
- * opening objects beside libbpf.
+ * `npm run bench -- NAME…` runs some programs and prints the table only; `-- packets` and `-- warm-up` measure a
+ * capture of a million packets and the time from load to full speed, and write their parts of the report; `-- micro`
+ * measures the parts, `-- linux` the running kernel's maps and ring buffers beside libbpf, for docs/performance-linux.md,
+ * `-- btf` reading types and opening objects beside libbpf.
  */
 import { measureSuite } from './measure.ts';
 import { micro } from './micro.ts';
@@ -18,6 +19,8 @@ if (args[0] === 'micro') {
   (await import('./btf.ts')).btf();
 } else if (args[0] === 'warm-up') {
   await (await import('./warm-up.ts')).warmUp();
+} else if (args[0] === 'packets') {
+  await (await import('./packets.ts')).packets();
 } else if (args[0] === 'linux') {
   await (await import('./linux.ts')).linux();
 } else {

@@ -3,12 +3,12 @@
  * the running Linux, and programs compiled for the machine itself. A peer that is not there is left out, and
  * the report says so.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { Lines } from './lines.ts';
 import { bundleWorker, nodes } from './nodes.ts';
 import { programsFolder, type SuiteProgram, suitePacket } from './suite.ts';
 import type { Answer, Order } from './worker.ts';
@@ -22,32 +22,6 @@ export interface Peer {
   readonly name: string;
   /** Nanoseconds of `repeat` runs of a program, all together; a text says why it cannot. */
   run(program: string, repeat: number): Promise<Sample | string>;
-}
-
-/** A process that answers each line with a line. */
-class Lines {
-  private readonly child: ChildProcess;
-  private readonly waiting: ((line: string | undefined) => void)[] = [];
-
-  constructor(command: string, args: readonly string[]) {
-    this.child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-    createInterface({ input: this.child.stdout! }).on('line', (line) => this.waiting.shift()?.(line));
-    this.child.on('exit', () => {
-      for (const done of this.waiting.splice(0)) done(undefined);
-    });
-  }
-
-  ask(line: string): Promise<string | undefined> {
-    if (this.child.exitCode !== null) return Promise.resolve(undefined);
-    return new Promise((resolve) => {
-      this.waiting.push(resolve);
-      this.child.stdin!.write(`${line}\n`);
-    });
-  }
-
-  end(): void {
-    this.child.stdin!.end();
-  }
 }
 
 export interface Peers {

@@ -80,17 +80,22 @@ export class Device {
   }
 
   /**
-   * Packets arrive, one after the other: the same as `receive` for each, at a fraction of the cost.
+   * Packets arrive, one after the other: the same as `receive` for each, at a fraction of the cost. The packets that come
+   * back share memory, some at a time.
    * @throws {BpfError} ENOMEM
    */
   receiveAll(packets: readonly Uint8Array[], options: { readonly cpu?: number } = {}): Received[] {
-    const { cpu = 0 } = options;
     const program = this.#forBatches();
     if (program === undefined) return packets.map((packet) => this.receive(packet, options));
     const received: Received[] = [];
     this.#runAll(program, packets, {
-      cpu,
-      each: (action, ring, i) => received.push({ action, packet: ring.copy(i) }),
+      cpu: options.cpu ?? 0,
+      each: (actions, ring) => {
+        const copies = ring.copies();
+        actions.forEach((action, i) => {
+          received.push({ action, packet: copies[i]! });
+        });
+      },
     });
     return received;
   }
@@ -100,14 +105,20 @@ export class Device {
    * @throws {BpfError} ENOMEM
    */
   verdicts(packets: readonly Uint8Array[], options: { readonly cpu?: number } = {}): Uint8Array {
-    const { cpu = 0 } = options;
     const program = this.#forBatches();
-    if (program === undefined)
+    if (program === undefined) {
       return Uint8Array.from(packets, (packet) => this.receive(packet, options).action);
-    const actions = new Uint8Array(packets.length);
-    let at = 0;
-    this.#runAll(program, packets, { cpu, each: (action) => (actions[at++] = action) });
-    return actions;
+    }
+    const all = new Uint8Array(packets.length);
+    let done = 0;
+    this.#runAll(program, packets, {
+      cpu: options.cpu ?? 0,
+      each: (actions) => {
+        all.set(actions, done);
+        done += actions.length;
+      },
+    });
+    return all;
   }
 
   /** The program, where packets may run through it in batches: a chain behind it sees each before the next comes. */
@@ -117,10 +128,11 @@ export class Device {
     return this.#runtime.runsBatches(xdp) ? xdp : undefined;
   }
 
+  /** Runs all packets through the program; `each` is told the verdicts of as many as were in the ring at a time. */
   #runAll(
     program: ProgObject,
     packets: readonly Uint8Array[],
-    { cpu, each }: { cpu: number; each: (action: number, ring: PacketRing, i: number) => void },
+    { cpu, each }: { cpu: number; each: (actions: readonly number[], ring: PacketRing) => void },
   ): void {
     const ring = new PacketRing(this.#runtime.memory, packets);
     const place = { task: idleTask, cpu, flags: 'network' } as const;
@@ -131,11 +143,9 @@ export class Device {
           this.#runtime.runAll(program, ring.batch(count), place);
         } finally {
           // A run that is stopped leaves those before it done.
-          for (let i = 0; i < ring.done; i++) {
-            const action = xdpAction(ring.result(i));
-            this.stats[actionNames[action]!]++;
-            each(action, ring, i);
-          }
+          const actions = Array.from({ length: ring.done }, (_, i) => xdpAction(ring.result(i)));
+          for (const action of actions) this.stats[actionNames[action]!]++;
+          each(actions, ring);
         }
         from += count;
       }
