@@ -1,22 +1,16 @@
 /**
  * One BPF function as a WebAssembly function: the frame at its start, its blocks in the structure that
- * flow/structure.ts gives them, and fuel.
- *
- * Fuel is the run's budget of instructions. It is counted where control goes back or calls, not at every
- * instruction: an edge back to a loop's header costs the instructions that every round passes, so a run
- * never pays for more than it executes, and no run goes on for ever. It is in a local, and in the scratch
- * block while another function has it.
+ * flow/structure.ts gives them.
  */
 import { roundUp } from '../../../base/bytes.ts';
 import { Bug, unreachable } from '../../../base/errors.ts';
 import type { Insn } from '../../../isa/insn.ts';
-import { errnos } from '../../../uapi/errno.ts';
 import { helpers } from '../../../uapi/helpers.ts';
 import { helperCode } from '../../helpers/table.ts';
-import { MAX_FRAMES, MAX_LOOPS, STACK_BYTES, TAIL_CALL } from '../../run.ts';
+import { MAX_LOOPS, STACK_BYTES, TAIL_CALL } from '../../run.ts';
 import type { RunnableProgram } from '../../types.ts';
 import { type Ending, writeStructured } from '../flow/structure.ts';
-import type { Code, Label, Local, ValueType } from '../wasm/index.ts';
+import type { Code, Local } from '../wasm/index.ts';
 import {
   type Known,
   writeAlu,
@@ -28,14 +22,16 @@ import {
 } from './alu.ts';
 import { BlockValues } from './block-values.ts';
 import { type CallPlan, helperUse, planAt } from './call-plan.ts';
-import { type Shared, writeDirect, writeFuelLoad, writeHelper, writeTailCall } from './calls.ts';
+import { type Shared, writeDirect, writeHelper, writeTailCall } from './calls.ts';
 import { type Choice, choiceAt, constantAfter, writeMove } from './choices.ts';
 import { copiesOf, type Sum, sumsIn, writeCopiedSum } from './copies.ts';
 import { type CountedLoop, findCountedLoops } from './counted-loops.ts';
 import { writeWithEmptyRun } from './empty-run.ts';
 import { Frame } from './frame.ts';
+import { Fuel } from './fuel.ts';
+import { type Caller, writeLoop, writeStop, writeSubprog } from './function-calls.ts';
 import { type BpfFunction, callTarget } from './functions.ts';
-import { FRAME, FUEL, helperImport, stops } from './layout.ts';
+import { FRAME, helperImport } from './layout.ts';
 import { writeArrayLookup, writeCpuOffsets, writeFound } from './lookup.ts';
 import { writeAtomic, writeLoad, writeStore } from './memory.ts';
 import {
@@ -73,8 +69,6 @@ export type SlotMap = readonly number[];
 
 /** Stores of zero up to this many bytes are faster than memory.fill. */
 const FILL_FROM = 128;
-/** How many blocks above the end of a loop are looked at for what a round costs. */
-const ROUND_DEPTH = 32;
 /** Helpers that call functions of the program. */
 const CALLING_BACK: ReadonlySet<number> = new Set([helpers.loop.id, helpers.for_each_map_elem.id]);
 
@@ -95,16 +89,12 @@ function isIdle(insn: Insn, live: number): boolean {
 class FunctionWriter {
   private readonly input: FunctionInput;
   private readonly frame: Frame;
-  private readonly fuel: Local | undefined;
-  /** Where control goes when it is used up. */
-  private outOfFuel: Label | undefined;
+  private readonly fuel: Fuel | undefined;
+  private readonly caller: Caller;
   private readonly loops: Local | undefined;
   private readonly registers: Registers;
   private readonly values = new BlockValues();
-  /** Loops that are paid for when they are entered, and how often they go back. */
   private readonly counted: ReadonlyMap<number, CountedLoop>;
-  /** Those that are paid for when they are left, by the blocks in them; with their headers. */
-  private readonly paidBehind = new Map<number, [number, CountedLoop][]>();
   readonly slotMap: number[] = [];
 
   constructor(input: FunctionInput) {
@@ -114,15 +104,18 @@ class FunctionWriter {
     const stack = code.locals.find(({ name }) => name === 'stack')!;
     this.frame = new Frame(code, { stack, writesR10: bpf.writesR10 });
     for (const [register, local] of input.parameters) this.frame.parameter(register, local);
-    if (bpf.usesFuel) this.fuel = code.local('fuel', 'i64');
-    this.counted = bpf.usesFuel ? findCountedLoops(input.analysis) : new Map();
-    for (const one of this.counted) {
-      for (const node of one[1].early?.body ?? []) {
-        const list = this.paidBehind.get(node);
-        if (list === undefined) this.paidBehind.set(node, [one]);
-        else list.push(one);
-      }
+    this.counted = findCountedLoops(input.analysis);
+    if (bpf.usesFuel) {
+      this.fuel = new Fuel({
+        frame: this.frame,
+        bpf,
+        shared: input.shared,
+        counted: this.counted,
+        isWide: (node, register) => (this.wideAt(node) & (1 << register)) !== 0,
+      });
     }
+    const { shared, checksDepth } = input;
+    this.caller = { frame: this.frame, shared, fuel: this.fuel, checksDepth };
     const mayGoto = bpf.blocks.some(({ end }) => input.program.insns[end - 1]?.op === 'mayGoto');
     if (mayGoto) this.loops = code.local('loops', 'i32');
   }
@@ -135,65 +128,19 @@ class FunctionWriter {
   private body(): void {
     const { bpf, code } = this.input;
     this.prologue();
-    // Behind all else, so that loops have no call in them: compilers unroll only such.
-    if (this.fuel !== undefined) this.outOfFuel = code.block();
+    const { fuel } = this;
+    fuel?.open();
     writeStructured(code, {
       graph: bpf.graph,
       shape: bpf.shape,
       isSwitch: (node) => bpf.switches.has(node),
       write: (node) => this.block(node),
-      goingBack: (from, to) => {
-        if (!this.counted.has(to)) this.burn(this.roundCost(from, to), bpf.blocks[to]!.start);
-      },
-      entering: (header) => this.payAtOnce(header),
-      leaves: (from, to) => this.loopsLeft(from, to).length > 0,
-      leaving: (from, to) => this.payBehind(from, to),
+      goingBack: (from, to) => fuel?.goingBack(from, to),
+      entering: (header) => fuel?.entering(header),
+      leaves: (from, to) => fuel?.leaves(from, to) === true,
+      leaving: (from, to) => fuel?.leaving(from, to),
     });
-    if (this.fuel === undefined) return;
-    code.end();
-    code.i32(stops.budget);
-    code.get(this.frame.temporary('slot', 'i32'));
-    code.call(this.input.shared.imported('stop'));
-    code.op('unreachable');
-  }
-
-  /** A counted loop costs all its rounds when it is entered. */
-  private payAtOnce(header: number): void {
-    const loop = this.counted.get(header);
-    if (loop === undefined || loop.rounds === 0 || loop.early !== undefined) return;
-    const cost = loop.rounds * this.roundCost(loop.latch, header);
-    this.burn(cost, this.input.bpf.blocks[header]!.start);
-  }
-
-  /** Loops that are paid for when they are left, and are left by an edge; with their headers. */
-  private loopsLeft(from: number, to: number): [number, CountedLoop][] {
-    return (this.paidBehind.get(from) ?? []).filter(([, { early }]) => !early!.body.has(to));
-  }
-
-  /** Such a loop costs what its counter says, or all its rounds if it comes to the last of them. */
-  private payBehind(from: number, to: number): void {
-    const { code } = this.input;
-    for (const [header, { rounds, latch, early }] of this.loopsLeft(from, to)) {
-      const { body, register, first, step } = early!;
-      const cost = this.roundCost(latch, header);
-      const slot = this.input.bpf.blocks[header]!.start;
-      if (from === latch) {
-        this.burn(rounds * cost, slot);
-        continue;
-      }
-      const inside = this.input.bpf.graph[from]!.find((one) => body.has(one))!;
-      const paid = (): void => {
-        this.frame.getPrepared(register, (this.wideAt(inside) & (1 << register)) !== 0);
-        code.i32(first);
-        code.op('i32.sub');
-        code.i32(step);
-        code.op('i32.div_s');
-        code.op('i64.extend_i32_u');
-        code.i64(cost);
-        code.op('i64.mul');
-      };
-      this.burnWhat(paid, slot);
-    }
+    fuel?.close();
   }
 
   private prologue(): void {
@@ -206,10 +153,7 @@ class FunctionWriter {
       code.op('i32.add');
       frame.set32(10);
     }
-    if (this.fuel !== undefined) {
-      writeFuelLoad(frame, shared);
-      code.set(this.fuel);
-    }
+    this.fuel?.restore();
     const maps = [...this.input.plans.values()].map(({ map }) => map);
     writeCpuOffsets(frame, shared, maps);
     if (this.loops !== undefined) {
@@ -252,62 +196,6 @@ class FunctionWriter {
     }
   }
 
-  /** What a round that goes back from `from` to `to` costs at least: the blocks that it cannot avoid. */
-  private roundCost(from: number, to: number): number {
-    const { blocks, shape } = this.input.bpf;
-    let { cost } = blocks[from]!;
-    if (!shape.reducible) return cost;
-    for (let node = from, depth = 0; node !== to && depth < ROUND_DEPTH; depth++) {
-      node = shape.idom[node]!;
-      cost += blocks[node]!.cost;
-    }
-    return cost;
-  }
-
-  private burn(cost: number, slot: number): void {
-    this.burnWhat(() => this.input.code.i64(cost), slot);
-  }
-
-  /** Takes what `push` puts on the stack. */
-  private burnWhat(push: () => void, slot: number): void {
-    const { code } = this.input;
-    const { fuel } = this;
-    if (fuel === undefined) return;
-    code.get(fuel);
-    push();
-    code.op('i64.sub');
-    code.tee(fuel);
-    code.i64(0n);
-    code.op('i64.lt_s');
-    code.if();
-    code.i32(slot);
-    code.set(this.frame.temporary('slot', 'i32'));
-    code.br(this.outOfFuel!);
-    code.end();
-  }
-
-  private stop(reason: keyof typeof stops, slot: number): void {
-    const { code, shared } = this.input;
-    code.i32(stops[reason]);
-    code.i32(slot);
-    code.call(shared.imported('stop'));
-    code.op('unreachable');
-  }
-
-  private saveFuel(): void {
-    if (this.fuel === undefined) return;
-    const { code, shared } = this.input;
-    code.i32(shared.scratch);
-    code.get(this.fuel);
-    code.access('i64.store', FUEL);
-  }
-
-  private restoreFuel(): void {
-    if (this.fuel === undefined) return;
-    writeFuelLoad(this.frame, this.input.shared);
-    this.input.code.set(this.fuel);
-  }
-
   private block(node: number): Ending {
     const { bpf, code, analysis } = this.input;
     const { frame, registers } = this;
@@ -338,7 +226,7 @@ class FunctionWriter {
       });
     }
     if (last === undefined) {
-      this.stop('nowhere', start);
+      writeStop(this.caller, 'nowhere', start);
       return { kind: 'none' };
     }
     for (const to of successors) this.prepare(to);
@@ -357,7 +245,7 @@ class FunctionWriter {
   }
 
   private leavesLoop(node: number): boolean {
-    return this.input.bpf.graph[node]!.some((to) => this.loopsLeft(node, to).length > 0);
+    return this.input.bpf.graph[node]!.some((to) => this.fuel?.leaves(node, to) === true);
   }
 
   /** Behind a condition on the stack. */
@@ -499,7 +387,7 @@ class FunctionWriter {
   }
 
   private exit(): void {
-    this.saveFuel();
+    this.fuel?.save();
     this.frame.get(0);
     this.input.code.op('return');
   }
@@ -521,7 +409,7 @@ class FunctionWriter {
     code.tee(at);
     code.op('i32.eqz');
     code.if();
-    this.saveFuel();
+    this.fuel?.save();
     code.i64(0n);
     code.op('return');
     code.end();
@@ -540,7 +428,7 @@ class FunctionWriter {
   private call(insn: Extract<Insn, { op: 'call' }>, slot: number): void {
     const { program, shared } = this.input;
     if (insn.kind === 'subprog') {
-      this.subprog(callTarget(program, insn, slot), slot);
+      writeSubprog(this.caller, { target: callTarget(program, insn, slot), slot });
       return;
     }
     if (insn.imm === TAIL_CALL) {
@@ -558,12 +446,12 @@ class FunctionWriter {
     const helper = helperCode(insn.imm);
     if (helper === undefined) throw new Bug(`a call of helper ${insn.imm} was not refused`);
     if (insn.imm === helpers.loop.id && plan.callback !== undefined) {
-      this.loop(plan.callback, slot);
+      writeLoop(this.caller, { target: plan.callback, slot });
       return;
     }
     const callsBack = CALLING_BACK.has(insn.imm);
     if (callsBack) {
-      this.saveFuel();
+      this.fuel?.save();
       const { code } = this.input;
       code.i32(shared.scratch);
       code.get(this.frame.stack);
@@ -571,118 +459,12 @@ class FunctionWriter {
     }
     const reads = helperUse(insn.imm, plan).low;
     writeHelper(this.frame, shared, { importName: helperImport(helper), slot, reads });
-    if (callsBack) this.restoreFuel();
-  }
-
-  /** bpf_loop(r1 rounds, callback, r3 context, r4 flags): the callback is known. */
-  private loop(target: number, slot: number): void {
-    const { code } = this.input;
-    const { frame } = this;
-    const rounds = frame.temporary('rounds', 'i32');
-    const round = frame.temporary('round', 'i32');
-    const context = frame.temporary('context', 'i64');
-    const result = (value: number): void => {
-      code.i64(value);
-      frame.set(0);
-    };
-    frame.get(4);
-    code.i64(0n);
-    code.op('i64.ne');
-    code.if();
-    result(-errnos.EINVAL);
-    code.else();
-    frame.get32(1);
-    code.tee(rounds);
-    code.i32(MAX_LOOPS);
-    code.op('i32.gt_u');
-    code.if();
-    result(-errnos.E2BIG);
-    code.else();
-    frame.get(3);
-    code.set(context);
-    code.i32(0);
-    code.set(round);
-    const done = code.block();
-    const again = code.loop();
-    code.get(round);
-    code.get(rounds);
-    code.op('i32.ge_u');
-    code.brIf(done);
-    this.callFunction(target, slot, {
-      cost: this.input.shared.entryCost(target),
-      push: (register, type) => {
-        if (register === 1) {
-          code.get(round);
-          if (type === 'i64') code.op('i64.extend_i32_u');
-        } else if (register === 2) {
-          code.get(context);
-          if (type === 'i32') code.op('i32.wrap_i64');
-        } else if (type === 'i64') {
-          code.i64(0n);
-        } else {
-          code.i32(0);
-        }
-      },
-    });
-    code.get(round);
-    code.i32(1);
-    code.op('i32.add');
-    code.set(round);
-    code.op('i64.eqz');
-    code.brIf(again);
-    code.end();
-    code.end();
-    code.get(round);
-    code.op('i64.extend_i32_u');
-    frame.set(0);
-    code.end();
-    code.end();
-  }
-
-  private subprog(target: number, slot: number): void {
-    this.callFunction(target, slot, {
-      cost: 1,
-      push: (register, type) => {
-        if (type === 'i64') this.frame.get(register);
-        else this.frame.get32(register);
-      },
-    });
-    this.frame.set(0);
-  }
-
-  /** Calls a function of the program, which leaves its result on the stack; `push` puts an argument there. */
-  private callFunction(
-    target: number,
-    slot: number,
-    how: { readonly cost: number; readonly push: (register: number, type: ValueType) => void },
-  ): void {
-    const { checksDepth, code, shared } = this.input;
-    if (checksDepth) {
-      // The block of all frames is aligned to its size: the last frame is at its start.
-      code.get(this.frame.stack);
-      code.i32(MAX_FRAMES * STACK_BYTES - 1);
-      code.op('i32.and');
-      code.op('i32.eqz');
-      code.if();
-      this.stop('frames', slot);
-      code.end();
-    }
-    this.burn(how.cost, target);
-    const sharesFuel = shared.usesFuel(target);
-    if (sharesFuel) this.saveFuel();
-    shared.signature(target).forEach((type, i) => {
-      if (type !== undefined) how.push(i + 1, type);
-    });
-    code.get(this.frame.stack);
-    code.i32(STACK_BYTES);
-    code.op('i32.sub');
-    code.call(shared.subprog(target));
-    if (sharesFuel) this.restoreFuel();
+    if (callsBack) this.fuel?.restore();
   }
 
   private tailCall(slot: number): void {
     const { code, shared } = this.input;
-    this.saveFuel();
+    this.fuel?.save();
     const { map: known } = planAt(this.input.plans, slot);
     writeTailCall(this.frame, shared, { slot, known, entry: this.input.isEntry });
     code.if();
@@ -691,7 +473,7 @@ class FunctionWriter {
     code.access('i64.load');
     code.op('return');
     code.end();
-    this.restoreFuel();
+    this.fuel?.restore();
   }
 }
 
