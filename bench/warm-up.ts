@@ -13,7 +13,7 @@ import type { Warming } from './warm-up-worker.ts';
 
 /** Some 200 instructions each. */
 const programs = [EXAMPLE, 'balancer', 'firewall', 'calls'];
-const ROUNDS = 15;
+const ROUNDS = 9;
 
 /** Measures, prints the table and puts it into the report. */
 export async function warmUp(): Promise<void> {

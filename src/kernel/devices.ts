@@ -92,9 +92,7 @@ export class Device {
       cpu: options.cpu ?? 0,
       each: (actions, ring) => {
         const copies = ring.copies();
-        actions.forEach((action, i) => {
-          received.push({ action, packet: copies[i]! });
-        });
+        for (let i = 0; i < actions.length; i++) received.push({ action: actions[i]!, packet: copies[i]! });
       },
     });
     return received;
@@ -132,7 +130,7 @@ export class Device {
   #runAll(
     program: ProgObject,
     packets: readonly Uint8Array[],
-    { cpu, each }: { cpu: number; each: (actions: readonly number[], ring: PacketRing) => void },
+    { cpu, each }: { cpu: number; each: (actions: Uint8Array, ring: PacketRing) => void },
   ): void {
     const ring = new PacketRing(this.#runtime.memory, packets);
     const place = { task: idleTask, cpu, flags: 'network' } as const;
@@ -143,15 +141,28 @@ export class Device {
           this.#runtime.runAll(program, ring.batch(count), place);
         } finally {
           // A run that is stopped leaves those before it done.
-          const actions = Array.from({ length: ring.done }, (_, i) => xdpAction(ring.result(i)));
-          for (const action of actions) this.stats[actionNames[action]!]++;
-          each(actions, ring);
+          each(this.#count(ring.results()), ring);
         }
         from += count;
       }
     } finally {
       ring.free();
     }
+  }
+
+  /** The actions that results are, in the statistics as well. Loops: that is what a packet costs, besides its run. */
+  #count(results: Uint32Array): Uint8Array {
+    const actions = new Uint8Array(results.length);
+    const packets = new Uint32Array(actionNames.length);
+    for (let i = 0; i < results.length; i++) {
+      const action = xdpAction(results[i]!);
+      actions[i] = action;
+      packets[action]!++;
+    }
+    packets.forEach((count, action) => {
+      this.stats[actionNames[action]!] += count;
+    });
+    return actions;
   }
 
   /**

@@ -58,26 +58,30 @@ export class PacketRing implements PacketContext {
   /** Puts in as many packets as there is room for; how many. */
   fill(packets: readonly Uint8Array[], { from, ifindex }: { from: number; ifindex: number }): number {
     const { u8, view } = this.#memory;
+    const starts = this.#starts;
+    const lengths = this.#lengths;
     const end = this.#slots + this.#room;
     let at = this.#slots;
     let count = 0;
     for (; count < MOST && from + count < packets.length; count++) {
       const { length } = packets[from + count]!;
-      if (at + slotBytes(length) > end) break;
-      this.#starts[count] = at;
-      this.#lengths[count] = length;
-      at += slotBytes(length);
+      const bytes = slotBytes(length);
+      if (at + bytes > end) break;
+      starts[count] = at;
+      lengths[count] = length;
+      at += bytes;
     }
     // What was there before is not for the next program to see.
     u8.fill(0, this.#slots, at);
     u8.fill(0, this.#control, this.#context(count));
-    for (let i = 0; i < count; i++) {
-      const start = this.#starts[i]! + XDP_HEADROOM;
-      const ctx = this.#context(i);
-      u8.set(packets[from + i]!, start);
+    let ctx = this.#context(0);
+    for (let i = 0; i < count; i++, ctx += xdpMd.size) {
+      const packet = packets[from + i]!;
+      const start = starts[i]! + XDP_HEADROOM;
+      u8.set(packet, start);
       view.setUint32(ctx + xdpMd.data, start, true);
       view.setUint32(ctx + xdpMd.data_meta, start, true);
-      view.setUint32(ctx + xdpMd.data_end, start + this.#lengths[i]!, true);
+      view.setUint32(ctx + xdpMd.data_end, start + packet.length, true);
       view.setUint32(ctx + xdpMd.ingress_ifindex, ifindex, true);
     }
     return count;
@@ -96,9 +100,9 @@ export class PacketRing implements PacketContext {
     return this.#memory.view.getUint32(this.#control, true);
   }
 
-  /** The lower half of a run's r0, unsigned. */
-  result(i: number): number {
-    return this.#memory.view.getUint32(this.#control + 4 * (i + 1), true);
+  /** The lower halves of r0, unsigned, of the runs that are done. */
+  results(): Uint32Array {
+    return new Uint32Array(this.#memory.u8.buffer, this.#control + 4, this.done);
   }
 
   /** The packets as their runs left them; all in one copy, since to make many small ones takes longer than the runs. */
