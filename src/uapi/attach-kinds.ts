@@ -108,7 +108,7 @@ export const attachKinds = {
   },
   tracing: {
     sections: ['fentry/FUNCTION', 'fexit/FUNCTION', 'fmod_ret/FUNCTION', 'tp_btf/NAME'],
-    options: 'none: the function is chosen when the program is loaded',
+    options: 'none: the function (of a module, MODULE:FUNCTION) is chosen when the program is loaded',
     link: 'tracing',
     since: [5, 5],
     config: 'CONFIG_DEBUG_INFO_BTF and CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS',
