@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import process from 'node:process';
 import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { SkepError } from '../../../src/base/errors.ts';
 import { LinuxKernel } from '../../../src/linux-kernel.ts';
 import type { AttachOptions, Link } from '../../../src/user/index.ts';
@@ -116,10 +117,17 @@ function isLink(link: Link): boolean {
 
 describe('when fds run out, attaching fails and leaves none open', { skip }, () => {
   const legacy = true;
-  const cases: { name: string; program: string; options: () => AttachOptions }[] = [
+  const binary = fileURLToPath(new URL('../../../fixtures/usdt/probes.so', import.meta.url));
+  const cases: { name: string; program: string; object?: string; options: () => AttachOptions }[] = [
     { name: 'tracepoint', program: 'tracepoint', options: () => ({}) },
     { name: 'uprobe', program: 'uprobe', options: () => ({}) },
     { name: 'uprobe by ioctl', program: 'uprobe', options: () => ({ legacy }) },
+    {
+      name: 'usdt, in two places',
+      program: 'twice',
+      object: 'usdt',
+      options: () => ({ binary, usdt: 'toy:twice' }),
+    },
     { name: 'perf_event', program: 'perf_event', options: () => ({ event: { type: 1, frequency: 10 } }) },
     { name: 'raw_tp', program: 'raw_tp', options: () => ({}) },
     { name: 'xdp', program: 'xdp', options: () => ({ device: DEVICE }) },
@@ -133,9 +141,10 @@ describe('when fds run out, attaching fails and leaves none open', { skip }, () 
     { name: 'cgroup as before', program: 'cgroup_skb', options: () => ({ cgroup: cgroup.path, legacy }) },
     { name: 'flow_dissector', program: 'flow_dissector', options: () => ({}) },
   ];
-  for (const { name, program: programName, options } of cases) {
-    test(name, () => {
-      const { program } = loadOnly(programName);
+  for (const { name, program: programName, object, options } of cases) {
+    const isOther = object === 'usdt' && process.arch !== 'x64';
+    test(name, { skip: isOther && 'the library with probes is one for x86-64' }, () => {
+      const { program } = loadOnly(programName, object === undefined ? {} : { object });
       const { sys } = new LinuxKernel();
       // A first time, for what is asked of a kernel once.
       program.attach(options()).close();
