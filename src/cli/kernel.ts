@@ -6,10 +6,18 @@ import { Kernel, type KernelHandle } from '../user/index.ts';
 import { usageError } from './args.ts';
 import type { Invocation } from './invocation.ts';
 
-type Open = (invocation: Invocation, btf: Uint8Array | undefined) => Promise<KernelHandle>;
+interface Options {
+  /** The types that the embedded kernel has as its own. */
+  readonly btf?: Uint8Array | undefined;
+  /** What the embedded kernel runs programs on, where it is not what the command line names. */
+  readonly engine?: Engine;
+}
+
+type Open = (invocation: Invocation, options: Options) => Promise<KernelHandle>;
 
 const kernels: Readonly<Record<string, Open>> = {
-  embedded: async (invocation, btf) => new Kernel({ engine: engineOf(invocation), ...(btf && { btf }) }),
+  embedded: async (invocation, { btf, engine = engineOf(invocation) }) =>
+    new Kernel({ engine, ...(btf && { btf }) }),
   linux: async () => new (await import('../linux-kernel.ts')).LinuxKernel(),
 };
 
@@ -28,7 +36,7 @@ export function engineOf(invocation: Invocation): Engine {
 /**
  * @throws {SkepError} 'usage' for another name; 'no-linux' or 'no-koffi' where Linux cannot be asked
  */
-export async function openKernel(invocation: Invocation, btf?: Uint8Array): Promise<KernelHandle> {
+export async function openKernel(invocation: Invocation, options: Options = {}): Promise<KernelHandle> {
   const name = invocation.value('kernel') ?? 'embedded';
   const open = Object.hasOwn(kernels, name) ? kernels[name] : undefined;
   if (open === undefined) {
@@ -37,5 +45,5 @@ export async function openKernel(invocation: Invocation, btf?: Uint8Array): Prom
   if (name !== 'embedded' && (invocation.has('engine') || invocation.has('interp'))) {
     throw usageError(`option '--engine' is for the embedded kernel; ${name} has its own`);
   }
-  return open(invocation, btf);
+  return open(invocation, options);
 }

@@ -4,10 +4,14 @@
  * an exit code. 0 done, 1 failed or rejected, 2 the command line is wrong.
  */
 import { readFileSync } from 'node:fs';
+import nodeModule from 'node:module';
 import { Bug, SkepError } from '../base/errors.ts';
 import { parseCommandLine } from './args.ts';
 import { commands } from './commands.ts';
 import { Invocation, type Streams } from './invocation.ts';
+
+/** Node from 22.8 on keeps what it compiled for the next time, in its folder for that, unless it is told not to. */
+(nodeModule as { enableCompileCache?: () => unknown }).enableCompileCache?.();
 
 async function main(argv: readonly string[], streams: Streams): Promise<number> {
   const [first] = argv;

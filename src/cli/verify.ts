@@ -5,6 +5,7 @@
  */
 
 import { SkepError } from '../base/errors.ts';
+import { interpreter } from '../kernel/index.ts';
 import type { CollectionSpec, ProgramSpec } from '../object/index.ts';
 import { BpfError } from '../uapi/errno.ts';
 import { progTypeName } from '../uapi/prog-types.ts';
@@ -26,7 +27,8 @@ const LEVEL_STATS = 4;
 
 export async function verify(invocation: Invocation): Promise<number> {
   const given = givenKernelBtf(invocation);
-  const kernel = await openKernel(invocation, given);
+  // Nothing runs, so nothing needs to be translated.
+  const kernel = await openKernel(invocation, { btf: given, engine: interpreter });
   // The embedded kernel has these types as its own then.
   const kernelBtf = kernel instanceof Kernel ? undefined : given;
   const verifyOne = (file: string): Verdict[] => verifyFile(invocation, { kernel, kernelBtf }, file);
