@@ -204,14 +204,17 @@ export class Linker {
     const slots = code.length / slotSize;
     const relocations = this.relocationsOf(part.of.section);
     const first = part.of.start / slotSize;
-    while (at.slot < slots) {
-      const opcode = code[at.slot * slotSize];
+    const { marks } = relocations;
+    const { ldimm64, call } = opcodes;
+    for (;;) {
       // Of nearly all instructions there is nothing to say.
-      const isPlain = opcode !== opcodes.ldimm64 && opcode !== opcodes.call;
-      if (isPlain && relocations.marks[first + at.slot] === 0) {
-        at.slot++;
-        continue;
+      let { slot } = at;
+      for (; slot < slots && marks[first + slot] === 0; slot++) {
+        const opcode = code[slot * slotSize];
+        if (opcode === ldimm64 || opcode === call) break;
       }
+      at.slot = slot;
+      if (slot >= slots) return undefined;
       const insn = new CodeSlot(part, at.slot);
       const isWide = insn.opcode === opcodes.ldimm64;
       if (isWide && at.slot + 1 === slots)
@@ -229,7 +232,6 @@ export class Linker {
       }
       at.slot += isWide ? 2 : 1;
     }
-    return undefined;
   }
 
   /** The function that an instruction calls or loads, if it does; a load of anything else is resolved. */
