@@ -253,6 +253,18 @@ export async function packets(): Promise<void> {
   }
 }
 
+/** Who is faster than the fastest way of skep, and how much. */
+function losses(times: ReadonlyMap<string, readonly number[]>): string {
+  const all = [...times].map(([name, samples]) => ({ name, best: Math.min(...samples) }));
+  const ours = Math.min(...all.filter(({ name }) => name.startsWith('skep')).map(({ best }) => best));
+  const faster = all
+    .filter(({ name, best }) => !name.startsWith('skep') && best < ours)
+    .map(
+      ({ name, best }) => `- ${name}: ${(ours / best).toFixed(1)} times as fast as \`device.verdicts()\`\n`,
+    );
+  return faster.length === 0 ? '' : `What loses:\n\n${faster.join('')}\n`;
+}
+
 interface Facts {
   readonly ring: Ring;
   readonly passed: number;
@@ -274,7 +286,7 @@ protocol and port. One core; ${ROUNDS} rounds in turns, the best and the median.
 
 ${markdown([head, ...rows])}
 
-The device copies each packet into a buffer of its own with room around it, and \`receiveAll\` copies it out again.
+${losses(times)}The device copies each packet into a buffer of its own with room around it, and \`receiveAll\` copies it out again.
 Linux is given each kind of packet once and runs it as often as it comes, in its cache, and its own time is what it
 tells: no packet is handed over one by one. libpcap (\`bench/c/pcap.c\`) has the filter \`${FILTER}\`,
 which counts nothing and keeps no flows.
