@@ -115,7 +115,9 @@ function argumentAt(btf: Btf, target: AttachTarget, off: number): number {
   }
   // Of a tracepoint Linux counts the hidden argument here.
   const shift = target.args.length - target.proto.parameters.length;
-  return off < end + bytes(target.proto.type) - shift * WORD ? target.args.length : target.args.length + 1;
+  return off < end + bytes(target.proto.type) - shift * WORD
+    ? target.args.length
+    : target.proto.parameters.length + 1;
 }
 
 /** Programs that run after the function, or in its place, see what it returns behind its arguments. */

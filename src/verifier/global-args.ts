@@ -188,6 +188,9 @@ const FLAVOR = '___';
 function kernelType(of: Describing, param: PointerParam): number | BadArgs {
   const { btf, env } = of;
   const to = resolvedType(btf, param.target);
+  if (to.name === '') {
+    return bad(`arg#${param.index} reference type('${kindText(to)} (anon)') candidate matching error: -22`);
+  }
   const at = to.name.lastIndexOf(FLAVOR);
   const name = at > 0 ? to.name.slice(0, at) : to.name;
   const matches = (env.types.kernel?.findAll(name) ?? []).filter(

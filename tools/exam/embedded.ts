@@ -26,16 +26,23 @@ const gplLicences = [
   ...['Dual BSD/GPL', 'Dual MIT/GPL', 'Dual MPL/GPL'],
 ];
 
-/** The kernel that all records are set up on, one after another. */
-const kernel = new EmbeddedKernel({ cpus: RECORDED_CPUS });
+const kernels = new Map<Uint8Array | undefined, EmbeddedKernel>();
+
+/** The kernel that all records with one kernel's types are set up on, one after another. */
+function kernelWith(btf: Uint8Array | undefined): EmbeddedKernel {
+  const made =
+    kernels.get(btf) ?? new EmbeddedKernel({ cpus: RECORDED_CPUS, ...(btf === undefined ? {} : { btf }) });
+  kernels.set(btf, made);
+  return made;
+}
 
 /** Sets the record up, hands it to `use`, and leaves nothing behind; what refuses the setup is handed back. */
 export function onEmbedded<T>(
   record: ExamRecord,
   set: ExamSet,
-  use: (process: ReturnType<typeof kernel.spawn>, made: SetUp) => T,
+  use: (process: ReturnType<EmbeddedKernel['spawn']>, made: SetUp) => T,
 ): T | { readonly refused: string } {
-  const process = kernel.spawn();
+  const process = kernelWith(set.kernelBtf()).spawn();
   try {
     return use(process, setUp(process, record, set));
   } catch (error) {
