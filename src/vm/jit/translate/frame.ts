@@ -15,7 +15,7 @@ const FRAME_POINTER = 10;
 /** How far below an address most accesses with a negative offset are, and the lowest offset that there is. */
 const NEAR = 512;
 const OFF_LEAST = -32768;
-/** Nothing is at lower addresses (DESIGN: the first page), so what lies that much above a local is no sum that wraps. */
+/** Nothing is in the first page (memory/), so what lies at most that much above a local is no sum that wrapped. */
 const OFF_MOST = 0xffff;
 /** Sums further away are not put off. */
 const MOST_ADDED = 2 ** 20;

@@ -23,7 +23,7 @@ export interface Cut {
   most(node: number, register: number): number | undefined;
 }
 
-/** Fewer comparisons are faster: four or five values by table took Node 20 a tenth longer, Node 26 as long. */
+/** Fewer comparisons are as fast, or somewhat faster on Node 20. */
 const LEAST_TESTS = 6;
 const MOST_TESTS = 1024;
 /** Values of the table for each comparison that it replaces. */
