@@ -1,6 +1,4 @@
 import { attachTypes } from '../uapi/attach-types.ts';
-import { helperAllowed } from '../uapi/helper-access.ts';
-import { helperProto } from '../uapi/helper-protos.ts';
 import { type HelperName, helperName, helpers } from '../uapi/helpers.ts';
 import { mapTypeName, mapTypes } from '../uapi/map-types.ts';
 import { pushBranch } from './branches.ts';
@@ -10,6 +8,7 @@ import { isConst } from './domain/index.ts';
 import { dynptrFacts, dynptrKinds, releaseDynptr } from './dynptr.ts';
 import { forgetPackets, helperChangesPacket } from './effects.ts';
 import type { CalledHelper, Env, Subprog } from './env.ts';
+import { allowedProto } from './helper-allowed.ts';
 import { type CallFacts, checkArgs } from './helper-args.ts';
 import { setResult } from './helper-result.ts';
 import { helperTakesMap } from './map-compat.ts';
@@ -31,13 +30,6 @@ const writers: ReadonlySet<HelperName> = new Set([
   'map_push_elem',
   'map_pop_elem',
 ]);
-const tracing: ReadonlySet<string> = new Set([
-  'kprobe',
-  'tracepoint',
-  'perf_event',
-  'raw_tracepoint',
-  'raw_tracepoint_writable',
-]);
 
 const DENIED_0 = 'program of this type cannot use helper bpf_unspec#0';
 
@@ -56,13 +48,8 @@ function findHelper(env: Env, id: number): CalledHelper {
     // Number 0 is a helper to Linux, one that nothing may call.
     return env.reject('EINVAL', id === 0 ? DENIED_0 : `invalid func unknown#${id}`);
   }
-  const proto = helperProto(name, env.progType);
-  const { bpf, perfmon } = env.input.capabilities;
-  const privileged =
-    (proto?.perfmon !== true || perfmon || tracing.has(env.progType ?? '')) &&
-    (bpf || proto?.perfmon !== true);
-  const program = { type: env.progType, attachType: env.attachType };
-  if (proto === undefined || !helperAllowed(name, program) || !privileged) {
+  const proto = allowedProto(env, name);
+  if (proto === undefined) {
     return env.reject('EINVAL', `program of this type cannot use helper bpf_${name}#${id}`);
   }
   if (proto.gpl === true && !env.input.gplCompatible) {

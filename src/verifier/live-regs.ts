@@ -4,10 +4,9 @@
  * compared. `env.liveRegs[slot]` has bit n set where rn may be read before it is written.
  */
 import { fetchBit, type Insn, type InvalidInsn, type Operand, type RawInsn } from '../isa/index.ts';
-import { helperAllowed } from '../uapi/helper-access.ts';
-import { helperProto } from '../uapi/helper-protos.ts';
 import { helperName } from '../uapi/helpers.ts';
 import type { Env } from './env.ts';
+import { allowedProto } from './helper-allowed.ts';
 import { findKfunc, kfuncArgs, mayCall } from './kfuncs.ts';
 import { NONE } from './successors.ts';
 
@@ -134,10 +133,7 @@ function callArgs(env: Env, insn: Extract<Insn, { op: 'call' }>): number {
 /** r1 … rn for a helper of n arguments that the program may call. */
 function helperArgs(env: Env, id: number): number {
   const name = helperName(id);
-  const proto =
-    name !== undefined && helperAllowed(name, { type: env.progType, attachType: env.attachType })
-      ? helperProto(name, env.progType)
-      : undefined;
+  const proto = name === undefined ? undefined : allowedProto(env, name);
   if (proto === undefined) return CALLER_SAVED & ~R0;
   return ((1 << proto.args.length) - 1) << 1;
 }

@@ -113,3 +113,29 @@ test('a trusted argument without a name has no match in the kernel', () => {
   assert.match(result.log, /arg#0 reference type\('UNKNOWN \(anon\)'\) candidate matching error: -22\n/);
   assert.equal(result.ok ? 'ok' : result.errno, 'EINVAL');
 });
+
+test('helpers that show what the kernel holds need CAP_PERFMON, storage of tasks does not', () => {
+  const capabilities = { bpf: true, perfmon: false, netAdmin: false, sysAdmin: false };
+  const cases = [
+    { id: 137, want: 'program of this type cannot use helper bpf_skc_to_tcp_sock#137' },
+    { id: 35, want: 'program of this type cannot use helper bpf_get_current_task#35' },
+    { id: 156, want: 'R1 type=ctx expected=map_ptr' },
+  ];
+  for (const { id, want } of cases) {
+    const result = run(`call ${id}\nexit`, { capabilities, kernelBtf: kernelBtf.bytes });
+    assert.equal(result.ok ? 'ok' : result.message, want);
+  }
+});
+
+test('a call of a module that nothing names', () => {
+  const cases = [
+    { off: 1, first: 'kfunc offset > 0 without fd_array is invalid', errno: 'EPROTO' },
+    { off: -1, first: 'negative offset disallowed for kernel module function call', errno: 'EINVAL' },
+  ];
+  for (const { off, first, errno } of cases) {
+    const insns = encode([{ op: 'call', kind: 'kfunc', imm: 1, off }, { op: 'exit' }]);
+    const result = run('exit', { insns, kernelBtf: kernelBtf.bytes });
+    assert.ok(result.log.startsWith(`${first}\nfailed to find BTF for kernel function\n`), result.log);
+    assert.equal(result.ok ? 'ok' : result.errno, errno);
+  }
+});

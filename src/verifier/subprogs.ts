@@ -69,6 +69,9 @@ export function findSubprogs(env: Env): void {
   for (const [i, subprog] of env.subprogs.entries()) env.write(`func#${i} @${subprog.start}\n`);
 }
 
+const NEGATIVE_OFFSET = 'negative offset disallowed for kernel module function call';
+const NO_FD_ARRAY = 'kfunc offset > 0 without fd_array is invalid';
+
 /** What a call of the kernel names (add_kfunc_call). */
 function nameKfunc(env: Env, call: { readonly imm: number; readonly off: number }): void {
   if (!env.input.gplCompatible) {
@@ -79,7 +82,11 @@ function nameKfunc(env: Env, call: { readonly imm: number; readonly off: number 
   if (env.types.kernel === undefined) {
     env.reject('EINVAL', 'calling kernel functions needs the types of a kernel, and none were given');
   }
-  if (call.off !== 0) env.reject('EINVAL', 'fd_idx without fd_array is invalid');
+  if (call.off !== 0) {
+    // Of a module; there are none here.
+    env.write(`${call.off < 0 ? NEGATIVE_OFFSET : NO_FD_ARRAY}\n`);
+    env.reject(call.off < 0 ? 'EINVAL' : 'EPROTO', 'failed to find BTF for kernel function');
+  }
   const kfunc = findKfunc(env, call.imm);
   if (kfunc === undefined) env.reject('EINVAL', `kernel btf_id ${call.imm} is not a function`);
   if (kfunc.name.startsWith('bpf_xdp_metadata_')) {
