@@ -58,6 +58,13 @@ function ratio(times: Tally['times']): number | null {
   return logs.length === 0 ? null : rounded(Math.exp(sum(logs) / logs.length), 3);
 }
 
+/** The program that we take longest with, by Linux's time, of those that take long enough. */
+function slowest(times: Tally['times']): string {
+  const long = times.filter(({ linux }) => linux >= TIMED_MIN_MS);
+  const [first] = long.sort((a, b) => b.ours / b.linux - a.ours / a.linux);
+  return first === undefined ? '-' : `${(first.ours / first.linux).toFixed(2)} (${first.title})`;
+}
+
 /** The lines of a list. */
 export function listed(tally: Tally, list: (typeof lists)[number]): string[] {
   if (list !== 'time') return tally.differing[list];
@@ -121,6 +128,8 @@ export function tableText(set: string, tally: Tally): string {
     const long = tally.times.filter(({ linux }) => linux >= TIMED_MIN_MS).length;
     rows.push(
       ['time, ms', `${made.timeMs}, Linux ${made.linuxTimeMs} (${tally.times.length} programs)`],
+      ['time / Linux, total', (made.timeMs! / made.linuxTimeMs!).toFixed(3)],
+      ['time / Linux, most', slowest(tally.times)],
       ['time / Linux, geomean', `${made.timeRatioGeomean ?? '-'} (${long} programs of 0.2 ms and more)`],
     );
   }
