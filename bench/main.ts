@@ -3,7 +3,7 @@
  * `npm run bench -- NAME…` runs some programs and prints the table only; `-- packets` and `-- warm-up` measure a
  * capture of a million packets and the time from load to full speed, and write their parts of the report; `-- micro`
  * measures the parts, `-- linux` the running kernel's maps and ring buffers beside libbpf, for docs/performance-linux.md,
- * `-- btf` reading types and opening objects beside libbpf.
+ * `-- btf` reading types and opening objects beside libbpf, `-- verifier` the verifier beside the running kernel's.
  */
 import { measureSuite } from './measure.ts';
 import { micro } from './micro.ts';
@@ -17,6 +17,8 @@ if (args[0] === 'micro') {
   await micro(args.slice(1));
 } else if (args[0] === 'btf') {
   (await import('./btf.ts')).btf();
+} else if (args[0] === 'verifier') {
+  (await import('./verifier.ts')).verifier(args[1]);
 } else if (args[0] === 'warm-up') {
   await (await import('./warm-up.ts')).warmUp();
 } else if (args[0] === 'packets') {
