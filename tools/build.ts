@@ -3,18 +3,20 @@
  * published, and puts the commands into a few files; if it is asked so, only where a source is newer than that.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { bundleCommands } from './commands.ts';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
-const LAST = 'dist/cli/main.js';
+/** When all of `dist` was made. Type-checking writes to it as well, file by file. */
+const STAMP = 'build/dist.stamp';
 
 /** Whether nothing that `dist` is made of was changed, added or taken away since: a folder has a time, too. */
 function isUpToDate(): boolean {
-  const built = statSync(LAST, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  if (!existsSync('dist')) return false;
+  const built = statSync(STAMP, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const files = ['src', 'tools'].flatMap((folder) => [
     folder,
     ...readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((path) => `${folder}/${path}`),
@@ -25,7 +27,7 @@ function isUpToDate(): boolean {
 
 if (process.argv.includes('--if-older') && isUpToDate()) process.exit();
 
-rmSync('dist', { recursive: true, force: true });
+for (const made of ['dist', STAMP]) rmSync(made, { recursive: true, force: true });
 for (const info of ['core', 'cli']) rmSync(`build/${info}.tsbuildinfo`, { force: true });
 const tsc = ['node_modules/typescript/bin/tsc', '-b', 'tsconfig.core.json', 'tsconfig.cli.json'];
 execFileSync(process.execPath, tsc, { stdio: 'inherit' });
@@ -34,3 +36,4 @@ execFileSync(process.execPath, tsc, { stdio: 'inherit' });
 rmSync('dist/cli', { recursive: true });
 bundleCommands('dist/cli', { main: 'src/cli/main.ts', conformance: 'tools/conformance-plugin.ts' });
 for (const name of ['main', 'conformance']) chmodSync(`dist/cli/${name}.js`, 0o755);
+writeFileSync(STAMP, '');
