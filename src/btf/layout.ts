@@ -45,6 +45,11 @@ export function badBtf(message: string, where?: string): SkepError {
   return new SkepError({ code: 'btf', message, where });
 }
 
+/** A type that leads to itself, which Linux answers with EEXIST. */
+export function loopOf(where: string): SkepError {
+  return new SkepError({ code: 'btf-loop', where, message: 'it contains itself' });
+}
+
 /** Where a type's record is, for messages; `start` in words of the type section. */
 export function placeOf(id: number, start: number): string {
   return `type ${id}, at byte ${start * 4} of the type section`;

@@ -22,6 +22,7 @@ import {
   typeSize,
   vlenOf,
 } from './layout.ts';
+import { checkLoadable } from './load-rules.ts';
 import { NameIndex } from './name-index.ts';
 import { type BtfEnum, type BtfKind, type BtfMember, type BtfType, btfKinds } from './types.ts';
 import { checkNesting, type Records, validate } from './validate.ts';
@@ -379,10 +380,14 @@ function scan(
  * Reads and validates raw BTF: the `.BTF` section of an object, or /sys/kernel/btf/vmlinux. The bytes are
  * kept, not copied, but where they are big-endian.
  * @param options.base what split BTF goes on from: the kernel's, for a module's
+ * @param options.loadable whether it has to be what Linux loads (load-rules.ts)
  * @throws {SkepError} code 'btf' or 'truncated', with the type at fault
  */
-export function readBtf(given: Uint8Array, options: { readonly base?: Btf | undefined } = {}): Btf {
-  const { base } = options;
+export function readBtf(
+  given: Uint8Array,
+  options: { readonly base?: Btf | undefined; readonly loadable?: boolean } = {},
+): Btf {
+  const { base, loadable = false } = options;
   const byteOrder = byteOrderOf(given, 'BTF');
   const bytes = byteOrder === 'little' ? given : swapBtf(given, byteOrder);
   const { types, strings } = readSections(bytes, base !== undefined);
@@ -399,5 +404,6 @@ export function readBtf(given: Uint8Array, options: { readonly base?: Btf | unde
   };
   validate(records);
   checkNesting(records);
+  if (loadable) checkLoadable({ ...records, strings });
   return new Btf({ bytes, types, strings, words, starts, kinds, base, byteOrder });
 }

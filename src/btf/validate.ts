@@ -3,7 +3,7 @@
  * checked here, nobody checks again. It works flat on the words of the type section, as opening the kernel's BTF
  * would otherwise spend its time making objects.
  */
-import { badBtf, eachWords, placeOf, vlenOf } from './layout.ts';
+import { badBtf, eachWords, loopOf, placeOf, vlenOf } from './layout.ts';
 import { type BtfKind, btfKinds } from './types.ts';
 
 const intSizes = [1, 2, 4, 8, 16];
@@ -170,8 +170,7 @@ export function checkNesting({ words, starts, kinds, firstId }: Records): void {
         continue;
       }
       const child = words[held === 3 ? at + 4 + step * 3 : at + 1 + held]! - firstId;
-      if (child >= 0 && state[child] === open)
-        throw badBtf('it contains itself', placeOf(firstId + child, starts[child]!));
+      if (child >= 0 && state[child] === open) throw loopOf(placeOf(firstId + child, starts[child]!));
       if (child >= 0 && state[child] === unseen) {
         // Comes back to this child when it is done.
         state[child] = open;

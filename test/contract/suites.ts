@@ -11,6 +11,7 @@ import { objects } from './objects.ts';
 import { programs } from './programs.ts';
 import { reading } from './reading.ts';
 import { testRun } from './test-run.ts';
+import { types } from './types.ts';
 import { verdicts } from './verdicts.ts';
 
 export const suites: Readonly<Record<string, readonly ContractTest[]>> = {
@@ -24,5 +25,6 @@ export const suites: Readonly<Record<string, readonly ContractTest[]>> = {
   reading,
   verdicts,
   attributes,
+  types,
   'bad programs': badPrograms,
 };

@@ -32,13 +32,13 @@ export function btfLoad(call: Call, attr: BpfAttr<'btfLoad'>): number {
   const { trueSize, failure } = writeLog(problem === undefined ? '' : `${problem.line}\n`, log);
   attr.btfLogTrueSize = trueSize;
   if (failure !== undefined) throw call.fail(failure, `the whole log has ${trueSize} bytes`);
-  if (read instanceof SkepError) throw call.fail('EINVAL', read.line);
+  if (read instanceof SkepError) throw call.fail(read.code === 'btf-loop' ? 'EEXIST' : 'EINVAL', read.line);
   return call.fds.install(new BtfObject(bytes, read, call.kernel.btfs));
 }
 
 function parse(bytes: Uint8Array): Btf | SkepError {
   try {
-    const btf = readBtf(bytes);
+    const btf = readBtf(bytes, { loadable: true });
     if (btf.byteOrder === 'little') return btf;
     return new SkepError({ code: 'btf', message: 'big-endian BTF; this is a little-endian kernel' });
   } catch (error) {
