@@ -6,6 +6,7 @@
 import type { Ring } from '../maps/index.ts';
 import type { KernelMemory } from '../memory/types.ts';
 import { BpfError, type Errno } from '../uapi/errno.ts';
+import { mapTypes } from '../uapi/map-types.ts';
 import type { Mapping } from '../uapi/seam.ts';
 import type { OpenFile } from './fd-table.ts';
 import { F_MMAPABLE, F_RDONLY_PROG, type MapObject } from './objects/map.ts';
@@ -30,6 +31,8 @@ export function mapMemory(file: OpenFile, request: MapRequest, memory: KernelMem
   const { object } = file;
   if (object.kind !== 'map') throw fail('ENODEV', 'only maps can be mapped');
   const { def, valueAddress, ring } = object.map;
+  // There is no memory behind an arena here, but where it was to be counts for the verifier.
+  if (def.type === mapTypes.arena.id) object.hasUserAddress = true;
   if (valueAddress === undefined && ring === undefined)
     throw fail('ENOTSUPP', 'maps of this kind cannot be mapped');
   if (ring === undefined && (def.flags & F_MMAPABLE) === 0)

@@ -105,10 +105,13 @@ function fdAt(env: Env, index: number): number {
 }
 
 /** A program has one arena at most. */
-function addArena(env: Env): void {
+function addArena(env: Env, map: MapFacts): void {
   if (env.hasArena) env.reject('EBUSY', 'Only one arena per program');
   if (!env.allowLeaks || !env.input.capabilities.bpf) {
     env.reject('EPERM', 'CAP_BPF and CAP_PERFMON are required to use arena');
+  }
+  if (map.hasUserAddress !== true) {
+    env.reject('EINVAL', "arena's user address must be set via map_extra or mmap()");
   }
   env.hasArena = true;
 }
@@ -158,7 +161,7 @@ function addMap(env: Env, map: MapFacts): number {
     env.reject('E2BIG', `The total number of maps per program has reached the limit of ${env.rules.maps}`);
   }
   checkMapFitsProgram(env, map);
-  if (map.type === mapTypes.arena.id) addArena(env);
+  if (map.type === mapTypes.arena.id) addArena(env, map);
   env.maps.push(map);
   return env.maps.length - 1;
 }

@@ -27,6 +27,8 @@ export interface MapFacts {
   /** Address of the map object and of its first value (arrays), for ld_imm64. */
   readonly address: number;
   readonly valueAddress?: number | undefined;
+  /** An arena: whether user space has settled where it sees it. */
+  readonly hasUserAddress?: boolean | undefined;
   /** The bytes of a frozen read-only array's value, for constant loads. */
   readonly readConstant?: ((offset: number, size: number) => Uint8Array | undefined) | undefined;
 }

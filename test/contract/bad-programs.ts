@@ -4,8 +4,12 @@ import { assemble } from '../../src/asm/index.ts';
 import { encode } from '../../src/isa/index.ts';
 import type { BpfAttr } from '../../src/uapi/commands.ts';
 import { BpfError } from '../../src/uapi/errno.ts';
+import { mapTypes } from '../../src/uapi/map-types.ts';
 import type { System } from '../../src/uapi/seam.ts';
-import type { ContractTest } from './harness.ts';
+import { type ContractTest, load as loadText, outcome } from './harness.ts';
+
+/** BPF_F_MMAPABLE */
+const F_MMAPABLE = 1 << 10;
 
 /** Slots of 8 bytes, as words: opcode and registers and offset, then the immediate. */
 function slots(...words: readonly number[]): Uint8Array {
@@ -225,4 +229,21 @@ const hostileTypes: ContractTest = {
   },
 };
 
-export const badPrograms: readonly ContractTest[] = [refused, hostileTypes];
+const arenas: ContractTest = {
+  name: 'an arena has its place before a program names it',
+  since: '6.9',
+  run: (machine) => {
+    const s = machine.spawn();
+    const arena = (mapExtra: bigint): number =>
+      s.bpf('mapCreate', { mapType: mapTypes.arena.id, maxEntries: 1, mapFlags: F_MMAPABLE, mapExtra });
+    const named = (fd: number) => outcome(() => loadText(s, `r1 = map[fd:${fd}]\nr0 = 0\nexit`));
+    assert.equal(named(arena(1n << 44n)), 'ok');
+    const fd = arena(0n);
+    assert.equal(named(fd), 'EINVAL');
+    // There may be no memory behind it.
+    outcome(() => s.mmap(fd, { length: 4096, offset: 0, writable: true }));
+    assert.equal(named(fd), 'ok');
+  },
+};
+
+export const badPrograms: readonly ContractTest[] = [refused, hostileTypes, arenas];

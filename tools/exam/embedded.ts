@@ -104,6 +104,8 @@ function mapFacts(map: RecordedMap, at: { index: number; set: ExamSet }): MapFac
     btfKeyTypeId: map.btf_key_type_id,
     btfValueTypeId: map.btf_value_type_id,
     address,
+    // Loaded by libbpf, which maps arenas first.
+    hasUserAddress: true,
     valueAddress: map.type === ARRAY && map.max_entries === 1 ? address + 0x1000 : undefined,
     readConstant: (offset, size) =>
       offset >= 0 && offset + size <= bytes.length ? bytes.subarray(offset, offset + size) : undefined,

@@ -5,7 +5,8 @@
 import { fromHex, SkepError } from '../../src/base/index.ts';
 import type { BpfAttr } from '../../src/uapi/commands.ts';
 import { BpfError } from '../../src/uapi/errno.ts';
-import type { System } from '../../src/uapi/seam.ts';
+import { mapTypes } from '../../src/uapi/map-types.ts';
+import type { Mapping, System } from '../../src/uapi/seam.ts';
 import type { ExamRecord, ExamSet, RecordedMap, RecordedRun } from './record.ts';
 
 export interface SetUp {
@@ -17,16 +18,19 @@ export interface SetUp {
 const LD_IMM64 = 0x18;
 const MAP_FD = 1;
 const MAP_VALUE = 2;
+const PAGE = 4096;
 const PERCPU_TYPES = [5, 6, 10, 21];
 
 /** @throws {BpfError} what refused the setup */
 export function setUp(system: System, record: ExamRecord, set: ExamSet): SetUp {
   const fds: number[] = [];
+  const mappings: Mapping[] = [];
   const own = (fd: number): number => {
     fds.push(fd);
     return fd;
   };
   const close = (): void => {
+    for (const mapping of mappings.splice(0)) mapping.unmap();
     for (const fd of fds.splice(0)) system.close(fd);
   };
   try {
@@ -42,6 +46,10 @@ export function setUp(system: System, record: ExamRecord, set: ExamSet): SetUp {
       return own(system.bpf('mapCreate', mapAttr(map, { inner, btf })));
     };
     const mapFds = record.maps.map(make);
+    for (const [index, map] of record.maps.entries()) {
+      if (map.type !== mapTypes.arena.id || map.map_extra !== undefined) continue;
+      mappings.push(...mapArena(system, { fd: mapFds[index]!, pages: map.max_entries }));
+    }
     const programFds = (record.programs ?? []).map((program) => {
       const insns = fromHex(program.insns);
       const refs = new Map(program.map_refs);
@@ -58,6 +66,16 @@ export function setUp(system: System, record: ExamRecord, set: ExamSet): SetUp {
   } catch (error) {
     close();
     throw error;
+  }
+}
+
+/** As libbpf does before it loads programs: that settles where user space sees it, also where there is no memory. */
+function mapArena(system: System, { fd, pages }: { fd: number; pages: number }): Mapping[] {
+  try {
+    return [system.mmap(fd, { length: pages * PAGE, offset: 0, writable: true })];
+  } catch (error) {
+    if (!(error instanceof BpfError) || error.errno !== 'ENOTSUPP') throw error;
+    return [];
   }
 }
 

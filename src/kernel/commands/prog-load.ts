@@ -268,6 +268,7 @@ function mapFacts(call: Call, object: MapObject): MapFacts {
     btfValueTypeId: object.btfValueTypeId,
     address: map.address,
     valueAddress,
+    hasUserAddress: object.hasUserAddress,
     readConstant:
       constant === undefined
         ? undefined

@@ -44,6 +44,8 @@ export class MapObject extends KernelObject {
   frozen = false;
   /** Writable mappings, which forbid freezing. */
   writers = 0;
+  /** An arena: whether it is settled where user space sees it, by `map_extra` or by the first mmap(2). */
+  hasUserAddress: boolean;
   owner: ProgArrayOwner | undefined;
   /** Program arrays: the program of each slot in use. */
   readonly programs = new Map<number, ProgObject>();
@@ -54,6 +56,7 @@ export class MapObject extends KernelObject {
     super();
     this.#init = init;
     this.map = init.map;
+    this.hasUserAddress = init.map.def.mapExtra !== 0n;
     this.inner = init.inner?.get();
     this.btf = init.btf?.get();
     this.btfKeyTypeId = init.btfKeyTypeId;
