@@ -194,6 +194,11 @@ describe('broken BTF is refused in one line', () => {
       want: /type \d, at byte \d+ of the type section: it contains itself/,
     },
     {
+      name: 'a section in its own variable',
+      input: build([1, info(kinds.var), 2, 1], [1, info(kinds.datasec, 1), 4, 1, 0, 4]),
+      want: /type \d, at byte \d+ of the type section: it contains itself/,
+    },
+    {
       name: 'a section of something else',
       input: build(int, [1, info(kinds.datasec, 1), 4, 1, 0, 4]),
       want: /type 2, at byte \d+ of the type section: type 1 in it is no variable/,

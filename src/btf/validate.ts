@@ -127,9 +127,13 @@ function checkVariable(records: Records, index: number, at: number): void {
   if (kind !== variable && kind !== func) fail(records, index, `type ${id} in it is no variable`);
 }
 
-/** Where a type's contents by value are: nowhere (0), in its third word (1), its fourth (2), in its members (3). */
+/**
+ * Where a type's contents by value are: nowhere (0), in its third word (1), its fourth (2), in its members (3), in its
+ * variables (4).
+ */
 const holds = Uint8Array.from(btfKinds, (kind) => {
   if (kind === 'struct' || kind === 'union') return 3;
+  if (kind === 'datasec') return 4;
   if (kind === 'array') return 2;
   return ['typedef', 'volatile', 'const', 'restrict', 'var', 'typeTag'].includes(kind) ? 1 : 0;
 });
@@ -163,13 +167,15 @@ export function checkNesting({ words, starts, kinds, firstId }: Records): void {
       const at = starts[index]!;
       const held = holds[kinds[index]!]!;
       const step = next[top]!;
-      if (step >= (held === 3 ? vlenOf(words[at + 1]!) : 1)) {
+      if (step >= (held >= 3 ? vlenOf(words[at + 1]!) : 1)) {
         state[index] = done;
         path.pop();
         next.pop();
         continue;
       }
-      const child = words[held === 3 ? at + 4 + step * 3 : at + 1 + held]! - firstId;
+      // The type is the second of a member's three words, the first of a variable's.
+      const place = held === 3 ? at + 4 + step * 3 : held === 4 ? at + 3 + step * 3 : at + 1 + held;
+      const child = words[place]! - firstId;
       if (child >= 0 && state[child] === open) throw loopOf(placeOf(firstId + child, starts[child]!));
       if (child >= 0 && state[child] === unseen) {
         // Comes back to this child when it is done.
