@@ -98,7 +98,7 @@ export const commands: readonly Command[] = [
   {
     name: 'verify',
     usage: 'FILE… [options]',
-    operands: [1, 64],
+    operands: [1, Number.POSITIVE_INFINITY],
     summary: 'verify every program of objects, and explain what is rejected; exit code 1 when one is',
     options: {
       prog,
