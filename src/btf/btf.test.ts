@@ -43,6 +43,7 @@ const kinds = {
   union: 5,
   typedef: 8,
   const: 10,
+  func: 12,
   funcProto: 13,
   var: 14,
   datasec: 15,
@@ -264,6 +265,28 @@ test('BTF.ext of a compiled file', () => {
   assert.equal(ext.lineInfo.length, 6);
   assert.equal(ext.coreRelocations.length, 0);
   assert.equal(readBtfExt(section('core', '.BTF.ext')).coreRelocations[0]!.count, 2);
+});
+
+test('what a great many types refer to is looked at once before they are loaded', () => {
+  const many = 200_000;
+  const repeated = (make: (i: number) => number[]): number[] =>
+    Array.from({ length: many }, (_, i) => make(i)).flat();
+  const long = 60_000;
+  const parameters = Array.from({ length: long }, () => [1, 1]).flat();
+  const inputs = {
+    'a chain of pointers': build(
+      int,
+      repeated((i) => [0, info(kinds.ptr), i + 1]),
+    ),
+    'functions of one long prototype': build(
+      int,
+      [0, info(kinds.funcProto, long), 0, ...parameters],
+      repeated(() => [1, info(kinds.func), 2]),
+    ),
+  };
+  for (const [name, input] of Object.entries(inputs)) {
+    assert.ok(readBtf(input, { loadable: true }).typeCount > many, name);
+  }
 });
 
 test('fuzz: readBtf, with all that can be asked of types', () => {

@@ -91,45 +91,128 @@ const isDigit = (c: number): boolean => c >= 48 && c <= 57;
 const isOther = (c: number): boolean => c === 95 || c === 46;
 const isPrintable = (c: number): boolean => c >= 32 && c < 127;
 
-/** What the check of one BTF needs. */
-interface Loaded extends Records {
-  /** The string section. */
+/** Of parameters without a name: nobody has looked; there is none. */
+const [UNKNOWN, NONE] = [-2, -1];
+/** What is known of where pointers lead. */
+const [unseen, walked, looped, ended] = [0, 1, 2, 3];
+const NOT_ASKED = 0xffffffff;
+
+/** The types of one BTF without a base, and what is found out about each of them once, however many refer to it. */
+class LoadedTypes {
+  readonly words: Uint32Array;
+  readonly starts: Uint32Array;
+  /** By id, with void. */
+  readonly kinds: Uint8Array;
   readonly strings: Uint8Array;
+  /** The types behind modifiers, by id. */
+  private readonly ends: Uint32Array;
+  private readonly sizes: Float64Array;
+  private readonly loops: Uint8Array;
+  private readonly nameless: Int32Array;
+
+  constructor({ words, starts, kinds }: Records, strings: Uint8Array) {
+    this.words = words;
+    this.starts = starts;
+    this.kinds = Uint8Array.of(0, ...kinds);
+    this.strings = strings;
+    this.ends = new Uint32Array(this.kinds.length).fill(NOT_ASKED);
+    this.sizes = new Float64Array(this.kinds.length).fill(-1);
+    this.loops = new Uint8Array(this.kinds.length);
+    this.nameless = new Int32Array(this.kinds.length).fill(UNKNOWN);
+  }
+
+  word(id: number, offset: number): number {
+    return this.words[this.starts[id - 1]! + offset]!;
+  }
+
+  kind(id: number): number {
+    return this.kinds[id]!;
+  }
+
+  /** The type behind modifiers. None leads to itself, and no chain is long: `checkNesting`. */
+  end(id: number): number {
+    if (!modifiers.has(this.kinds[id]!)) return id;
+    if (this.ends[id] === NOT_ASKED) this.ends[id] = this.end(this.word(id, 2));
+    return this.ends[id]!;
+  }
+
+  /** Bytes of a type that has a size. */
+  size(id: number): number {
+    const end = this.end(id);
+    if (this.sizes[end]! < 0) this.sizes[end] = this.sizeOfOwn(end);
+    return this.sizes[end]!;
+  }
+
+  private sizeOfOwn(id: number): number {
+    const kind = this.kinds[id];
+    if (kind === ptr) return 8;
+    return kind === array ? this.word(id, 5) * this.size(this.word(id, 3)) : this.word(id, 2);
+  }
+
+  /** Whether a type is an int that takes all of its bytes, or no int at all. */
+  isWhole(id: number): boolean {
+    const end = this.end(id);
+    return this.kinds[end] !== int || (this.word(end, 3) & 0x00ffffff) === this.word(end, 2) * 8;
+  }
+
+  /** Whether pointers and modifiers, each of which leads to one type, come round behind a type. */
+  leadsToLoop(id: number): boolean {
+    const path: number[] = [];
+    let at = id;
+    while (this.loops[at] === unseen && (this.kinds[at] === ptr || modifiers.has(this.kinds[at]!))) {
+      this.loops[at] = walked;
+      path.push(at);
+      at = this.word(at, 2);
+    }
+    const found = this.loops[at] === walked || this.loops[at] === looped ? looped : ended;
+    for (const one of path) this.loops[one] = found;
+    return this.loops[id] === looped;
+  }
+
+  /** The first parameter of a prototype that has a type and no name; -1 where there is none. */
+  namelessParameter(proto: number): number {
+    if (this.nameless[proto] === UNKNOWN) {
+      const count = vlenOf(this.word(proto, 1));
+      let i = 0;
+      while (i < count && (this.word(proto, 3 + 2 * i) !== 0 || this.word(proto, 4 + 2 * i) === 0)) i++;
+      this.nameless[proto] = i < count ? i : NONE;
+    }
+    return this.nameless[proto]!;
+  }
 }
 
 /**
- * Checks BTF that a program or map brings along.
- * @throws {SkepError} code 'btf', with the type and the place of its record
+ * Checks BTF that a program or map brings along, which goes on from no other.
+ * @throws {SkepError} code 'btf', with the type and the place of its record; 'btf-loop' for pointers that come round
  */
-export function checkLoadable(loaded: Loaded): void {
-  for (let index = 0; index < loaded.starts.length; index++) new TypeCheck(loaded, index).check();
+export function checkLoadable(records: Records, strings: Uint8Array): void {
+  const types = new LoadedTypes(records, strings);
+  for (let id = 1; id < types.kinds.length; id++) new TypeCheck(types, id).check();
 }
 
 class TypeCheck {
-  private readonly loaded: Loaded;
-  private readonly index: number;
-  private readonly at: number;
+  private readonly types: LoadedTypes;
+  private readonly id: number;
 
-  constructor(loaded: Loaded, index: number) {
-    this.loaded = loaded;
-    this.index = index;
-    this.at = loaded.starts[index]!;
+  constructor(types: LoadedTypes, id: number) {
+    this.types = types;
+    this.id = id;
+  }
+
+  private get place(): string {
+    return placeOf(this.id, this.types.starts[this.id - 1]!);
   }
 
   private fail(message: string): never {
-    const { firstId } = this.loaded;
-    throw badBtf(
-      `${btfKinds[this.loaded.kinds[this.index]!]}: ${message}`,
-      placeOf(firstId + this.index, this.at),
-    );
+    throw badBtf(`${btfKinds[this.types.kind(this.id)]}: ${message}`, this.place);
   }
 
   private word(offset: number): number {
-    return this.loaded.words[this.at + offset]!;
+    return this.types.word(this.id, offset);
   }
 
   check(): void {
-    const kind = this.loaded.kinds[this.index]!;
+    const kind = this.types.kind(this.id);
     const rule = ruleOf[kind];
     if (rule === undefined) this.fail('no type of its own');
     const info = this.word(1);
@@ -154,14 +237,15 @@ class TypeCheck {
   }
 
   private checkName(offset: number, rule: NameRule): void {
-    const { strings } = this.loaded;
+    const { strings } = this.types;
     if (offset === 0 && (rule === 'none' || rule === 'identifier?' || rule === 'text?')) return;
     if (strings[offset] === 0 && rule !== 'text?') this.fail('it has no name');
     if (rule === 'none') this.fail('it has a name');
-    const end = strings.indexOf(0, offset);
-    if (rule !== 'text' && rule !== 'text?' && end - offset >= NAME_BYTES) this.fail('its name is too long');
     const isIdentifier = rule === 'identifier' || rule === 'identifier?';
     if (!isIdentifier && rule !== 'section') return;
+    let end = offset;
+    while (strings[end] !== 0 && end - offset < NAME_BYTES) end++;
+    if (end - offset === NAME_BYTES) this.fail('its name is too long');
     for (let i = offset; i < end; i++) {
       const c = strings[i]!;
       const fits = isIdentifier ? isLetter(c) || isOther(c) || (i > offset && isDigit(c)) : isPrintable(c);
@@ -169,65 +253,25 @@ class TypeCheck {
     }
   }
 
-  /** The kind of a type. */
-  private kind(id: number): number {
-    const { firstId, kinds, baseKind } = this.loaded;
-    if (id === 0) return 0;
-    return id < firstId ? numberOf(baseKind(id)) : kinds[id - firstId]!;
-  }
-
   /** The kind behind modifiers. */
   private end(id: number): number {
-    const { firstId, words, starts } = this.loaded;
-    let at = id;
-    // No modifier leads to itself: `checkNesting`.
-    while (at >= firstId && modifiers.has(this.kind(at))) at = words[starts[at - firstId]! + 2]!;
-    return this.kind(at);
+    return this.types.kind(this.types.end(id));
   }
 
   private wants(id: number, kind: number): void {
-    if (this.kind(id) !== kind) this.fail(`type ${id} is no ${btfKinds[kind]}`);
+    if (this.types.kind(id) !== kind) this.fail(`type ${id} is no ${btfKinds[kind]}`);
   }
 
   /** What a pointer or modifier ends at: pointers go on to others, and may not come round. */
   private checkEnd(id: number): void {
     const end = this.end(id);
-    if (named.has(this.kind(id)) || (!sized.has(end) && !sizeless.has(end)))
+    if (named.has(this.types.kind(id)) || (!sized.has(end) && !sizeless.has(end)))
       this.fail(`type ${id} is no type of it`);
-    const { firstId, words, starts } = this.loaded;
-    let steps = 0;
-    for (let at = id; at >= firstId && this.leadsOn(at); at = words[starts[at - firstId]! + 2]!) {
-      if (++steps > starts.length) throw loopOf(placeOf(firstId + this.index, this.at));
-    }
-  }
-
-  private leadsOn(id: number): boolean {
-    return this.kind(id) === ptr || modifiers.has(this.kind(id));
-  }
-
-  /** Bytes of a type that has a size. */
-  private sizeOf(id: number): number {
-    const { firstId, words, starts } = this.loaded;
-    if (id < firstId) return 0;
-    const at = starts[id - firstId]!;
-    const kind = this.kind(id);
-    if (kind === ptr) return 8;
-    if (kind === array) return words[at + 5]! * this.sizeOf(words[at + 3]!);
-    return modifiers.has(kind) ? this.sizeOf(words[at + 2]!) : words[at + 2]!;
-  }
-
-  /** Whether a type is an int that takes all of its bytes, or no int at all. */
-  private isWhole(id: number): boolean {
-    const { firstId, words, starts } = this.loaded;
-    let at = id;
-    while (at >= firstId && modifiers.has(this.kind(at))) at = words[starts[at - firstId]! + 2]!;
-    if (this.kind(at) !== int || at < firstId) return true;
-    const start = starts[at - firstId]!;
-    return (words[start + 3]! & 0x00ffffff) === words[start + 2]! * 8;
+    if (this.types.leadsToLoop(id)) throw loopOf(this.place);
   }
 
   private checkSized(id: number): void {
-    if (named.has(this.kind(id)) || !sized.has(this.end(id))) this.fail(`type ${id} has no size`);
+    if (named.has(this.types.kind(id)) || !sized.has(this.end(id))) this.fail(`type ${id} has no size`);
   }
 
   private checkInt(): void {
@@ -239,9 +283,10 @@ class TypeCheck {
   private checkArray(): void {
     const [element, index, count] = [this.word(3), this.word(4), this.word(5)];
     this.checkSized(element);
-    if (!this.isWhole(element)) this.fail('an array of ints that do not fill their bytes');
-    if (this.end(index) !== int || !this.isWhole(index)) this.fail(`its index, type ${index}, is no int`);
-    if (count * this.sizeOf(element) > 0xffffffff) this.fail('it has 4 GiB or more');
+    if (!this.types.isWhole(element)) this.fail('an array of ints that do not fill their bytes');
+    if (this.end(index) !== int || !this.types.isWhole(index))
+      this.fail(`its index, type ${index}, is no int`);
+    if (count * this.types.size(element) > 0xffffffff) this.fail('it has 4 GiB or more');
   }
 
   private checkMembers(info: number, rule: Rule): void {
@@ -252,7 +297,7 @@ class TypeCheck {
       this.checkName(this.word(at), rule.inner!);
       this.checkSized(this.word(at + 1));
       const offset = bitfields ? this.word(at + 2) & 0xffffff : this.word(at + 2);
-      if (this.loaded.kinds[this.index] === union && offset !== 0)
+      if (this.types.kind(this.id) === union && offset !== 0)
         this.fail('a member of a union behind its start');
       if (offset < last) this.fail(`member ${i} is before the one before it`);
       last = offset;
@@ -267,7 +312,7 @@ class TypeCheck {
   ): void {
     const type = this.word(4 + 3 * i);
     const end = this.end(type);
-    const size = this.sizeOf(type);
+    const size = this.types.size(type);
     if (bits === 0 && offset % 8 !== 0 && (end !== int || bitfields))
       this.fail(`member ${i} is at no whole byte`);
     if (bits !== 0 && (!fieldable.has(end) || bits > size * 8)) this.fail(`member ${i} has no ${bits} bits`);
@@ -280,7 +325,7 @@ class TypeCheck {
     const result = this.word(2);
     if (
       result !== 0 &&
-      (named.has(this.kind(result)) || (this.end(result) !== 0 && !sized.has(this.end(result))))
+      (named.has(this.types.kind(result)) || (this.end(result) !== 0 && !sized.has(this.end(result))))
     ) {
       this.fail(`its result, type ${result}, has no size`);
     }
@@ -296,14 +341,10 @@ class TypeCheck {
 
   /** What has a body names its parameters. */
   private checkFunction(): void {
-    const { firstId, words, starts } = this.loaded;
     const proto = this.word(2);
     this.wants(proto, funcProto!);
-    if (proto < firstId) return;
-    const at = starts[proto - firstId]!;
-    for (let i = 0; i < vlenOf(words[at + 1]!); i++) {
-      if (words[at + 3 + 2 * i] === 0 && words[at + 4 + 2 * i] !== 0) this.fail(`parameter ${i} has no name`);
-    }
+    const nameless = this.types.namelessParameter(proto);
+    if (nameless !== NONE) this.fail(`parameter ${nameless} has no name`);
   }
 
   private checkVariable(): void {
@@ -321,28 +362,23 @@ class TypeCheck {
       const [offset, bytes] = [this.word(at + 1), this.word(at + 2)];
       if (offset < end || bytes === 0 || offset + bytes > size)
         this.fail(`variable ${i} is not in its place`);
-      if (bytes < this.sizeOf(this.variableType(this.word(at))))
+      if (bytes < this.types.size(this.types.word(this.word(at), 2)))
         this.fail(`variable ${i} is larger than its place`);
       end = offset + bytes;
     }
   }
 
-  private variableType(id: number): number {
-    const { firstId, words, starts } = this.loaded;
-    return id < firstId ? 0 : words[starts[id - firstId]! + 2]!;
-  }
-
   private checkTag(): void {
-    const { firstId, words, starts } = this.loaded;
+    const { types } = this;
     const target = this.word(2);
-    const kind = this.kind(target);
+    const kind = types.kind(target);
     if (!tagged.has(kind)) this.fail(`type ${target} has no tags`);
     const component = this.word(3) | 0;
     if (component === -1) return;
-    if (component < -1 || target < firstId) this.fail(`component ${component}`);
-    const start = starts[target - firstId]!;
-    const counted = kind === func ? starts[words[start + 2]! - firstId] : start;
-    const count = kind === struct || kind === union || kind === func ? vlenOf(words[(counted ?? 0) + 1]!) : 0;
+    if (component < -1) this.fail(`component ${component}`);
+    const isComposite = kind === struct || kind === union;
+    const counted = kind === func ? types.word(target, 2) : isComposite ? target : undefined;
+    const count = counted === undefined ? 0 : vlenOf(types.word(counted, 1));
     if (component >= count) this.fail(`component ${component} of ${count}`);
   }
 }

@@ -404,6 +404,6 @@ export function readBtf(
   };
   validate(records);
   checkNesting(records);
-  if (loadable) checkLoadable({ ...records, strings });
+  if (loadable) checkLoadable(records, strings);
   return new Btf({ bytes, types, strings, words, starts, kinds, base, byteOrder });
 }
