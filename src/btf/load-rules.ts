@@ -113,7 +113,8 @@ class LoadedTypes {
   constructor({ words, starts, kinds }: Records, strings: Uint8Array) {
     this.words = words;
     this.starts = starts;
-    this.kinds = Uint8Array.of(0, ...kinds);
+    this.kinds = new Uint8Array(kinds.length + 1);
+    this.kinds.set(kinds, 1);
     this.strings = strings;
     this.ends = new Uint32Array(this.kinds.length).fill(NOT_ASKED);
     this.sizes = new Float64Array(this.kinds.length).fill(-1);
