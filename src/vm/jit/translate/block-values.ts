@@ -5,10 +5,9 @@
  */
 import type { Insn } from '../../../isa/insn.ts';
 import type { Local } from '../wasm/index.ts';
-import { written } from './effects.ts';
+import { CALLER_SAVED, calls, written } from './effects.ts';
 
 const MOST_32 = 2 ** 32 - 1;
-const CALLER_SAVED = 6;
 /** With those that stand for stack slots. */
 const REGISTERS = 31;
 
@@ -44,7 +43,7 @@ export class BlockValues {
 
   /** Goes on behind an instruction. */
   step(insn: Insn): void {
-    if (insn.op === 'call' || insn.op === 'ldPacket') {
+    if (calls(insn)) {
       this.most.fill(undefined, 0, CALLER_SAVED);
       this.found.fill(undefined, 0, CALLER_SAVED);
     }

@@ -7,18 +7,17 @@
  */
 import type { Insn } from '../../../isa/insn.ts';
 import type { ConstantMemory, RunnableProgram } from '../../types.ts';
-import { written } from './effects.ts';
+import { CALLER_SAVED, calls, written } from './effects.ts';
 import type { BpfFunction } from './functions.ts';
 
 const REGISTERS = 11;
-const CALLER_SAVED = 6;
 const UNKNOWN = Number.NaN;
 
 /** What each register holds, where it is an address of constant memory or near it; NaN where not. */
 type Addresses = Float64Array;
 
 function step(insn: Insn, now: Addresses, isNear: (address: number) => boolean): void {
-  if (insn.op === 'call' || insn.op === 'ldPacket') now.fill(UNKNOWN, 0, CALLER_SAVED);
+  if (calls(insn)) now.fill(UNKNOWN, 0, CALLER_SAVED);
   const register = written(insn);
   if (register === undefined) return;
   let value = UNKNOWN;
