@@ -12,25 +12,27 @@ import { writeSuite } from './section.ts';
 import { EMPTY, suitePrograms } from './suite.ts';
 import { measureTranslation } from './translation.ts';
 
+/** What is measured besides the suite, by the first word of the command line. */
+const others: Readonly<Record<string, (args: readonly string[]) => unknown>> = {
+  packets: async () => (await import('./packets.ts')).packets(),
+  'warm-up': async () => (await import('./warm-up.ts')).warmUp(),
+  micro,
+  linux: async () => (await import('./linux.ts')).linux(),
+  btf: async () => (await import('./btf.ts')).btf(),
+  verifier: async ([only]) => (await import('./verifier.ts')).verifier(only),
+};
+
 const args = process.argv.slice(2);
-if (args[0] === 'micro') {
-  await micro(args.slice(1));
-} else if (args[0] === 'btf') {
-  (await import('./btf.ts')).btf();
-} else if (args[0] === 'verifier') {
-  (await import('./verifier.ts')).verifier(args[1]);
-} else if (args[0] === 'warm-up') {
-  await (await import('./warm-up.ts')).warmUp();
-} else if (args[0] === 'packets') {
-  await (await import('./packets.ts')).packets();
-} else if (args[0] === 'linux') {
-  await (await import('./linux.ts')).linux();
+const [first = '', ...rest] = args;
+if (Object.hasOwn(others, first)) {
+  await others[first]?.(rest);
 } else {
   const all = suitePrograms();
   const unknown = args.find((arg) => !all.some(({ name }) => name === arg));
   if (unknown !== undefined) {
+    const parts = Object.keys(others).join(', ');
     const names = all.map(({ name }) => name).join(' ');
-    console.error(`bench: there is no '${unknown}': micro, linux, btf, or programs of the suite: ${names}`);
+    console.error(`bench: there is no '${unknown}': ${parts}, or programs of the suite: ${names}`);
     process.exit(2);
   }
   const some = all.filter(({ name }) => name === EMPTY || args.includes(name));

@@ -9,6 +9,7 @@ import { readdirSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { complain, wholeNumber } from './arguments.ts';
 import { addCount, type Count, countTap, countText } from './test/count.ts';
 import { bundle } from './vm/bundle.ts';
 import { findKernel, kernelSeries, type VmKernel } from './vm/kernels.ts';
@@ -17,13 +18,23 @@ import { readByTests, startedByTests, vmTests } from './vm/tests.ts';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    seconds: { type: 'string', default: '420' },
-    verbose: { type: 'boolean', default: false },
-  },
-});
+function commandLine() {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        seconds: { type: 'string', default: '420' },
+        verbose: { type: 'boolean', default: false },
+      },
+    });
+    return { positionals, verbose: values.verbose, seconds: wholeNumber(values.seconds, 'seconds') };
+  } catch (error) {
+    complain('test:vm', error);
+    process.exit();
+  }
+}
+
+const { positionals, ...options } = commandLine();
 const isSeries = (name: string): boolean => /^\d+\.\d+$/.test(name);
 const wantedSeries = positionals.filter(isSeries);
 const wantedTests = positionals.filter((name) => !isSeries(name));
@@ -47,7 +58,7 @@ async function testOn(kernel: VmKernel, bundled: string): Promise<Count> {
   const { report, trouble, tail } = await runInVm({
     kernel,
     script,
-    seconds: Number(options.seconds),
+    seconds: options.seconds,
     pack(archive) {
       archive.copy(bundled, '/skep');
       for (const { folder, wanted } of readByTests) {
